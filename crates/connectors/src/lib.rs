@@ -1,0 +1,148 @@
+//! Code that speaks to payment service providers. Data in, data out: no connector sees the engine's
+//! tables or opens its transactions.
+//!
+//! Every call carries our own reference (attempt or refund id), which the provider must treat as an
+//! idempotency key: the same reference again is the same charge, not another.
+
+pub mod sandbox;
+
+use domain::currency::Currency;
+use domain::outcome::{AuthoriseOutcome, ChangeOutcome, Decline};
+use domain::payment_method::MethodFacts;
+use domain::time::Timestamp;
+use std::collections::HashMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+/// An answer that takes its time.
+pub type Answer<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// A request to take or reserve money.
+#[derive(Clone, Debug)]
+pub struct AuthoriseOrder {
+    /// Our attempt id.
+    pub attempt: String,
+    /// The provider's name for the payment method.
+    pub token: String,
+    /// Minor units.
+    pub amount: i64,
+    pub currency: Currency,
+    /// Take the money at once instead of reserving it.
+    pub capture: bool,
+    /// The payer is not there to answer a challenge.
+    pub off_session: bool,
+    /// The method was saved by this customer before.
+    pub saved: bool,
+    /// The payment's own time: a test clock's, where it has one.
+    pub now: Timestamp,
+}
+
+/// How the payer's challenge ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChallengeAnswer {
+    Passed,
+    Failed,
+    /// The payer walked away, or the time ran out.
+    Abandoned,
+}
+
+/// A change of what was authorised or captured.
+#[derive(Clone, Debug)]
+pub struct ChangeOrder {
+    /// Our attempt id.
+    pub attempt: String,
+    /// Minor units: to capture, or the new total of an increment. Ignored by a void.
+    pub amount: i64,
+    pub now: Timestamp,
+}
+
+/// A request to give money back.
+#[derive(Clone, Debug)]
+pub struct RefundOrder {
+    /// Our refund id.
+    pub refund: String,
+    /// Our attempt id.
+    pub attempt: String,
+    /// Minor units.
+    pub amount: i64,
+    pub now: Timestamp,
+}
+
+/// A method as a provider knows it.
+#[derive(Clone, Debug)]
+pub struct Tokenised {
+    pub facts: MethodFacts,
+    /// What to send in place of the number from now on.
+    pub token: String,
+}
+
+/// Why a method cannot be made from what was sent.
+#[derive(Clone, Debug)]
+pub enum TokeniseRefusal {
+    /// No such ready-made method.
+    UnknownToken,
+    /// The data is wrong or the bank refuses; like a decline, with the field it is about.
+    Card { decline: Decline, param: &'static str },
+    /// The ready-made method needs something that this gateway does not do yet.
+    NotYet(&'static str),
+}
+
+/// What a method is made from.
+pub enum MethodInput<'a> {
+    /// A ready-made test method, such as `pm_card_visa`.
+    ReadyMade(&'a str),
+    Card { number: &'a domain::card::CardNumber, exp_month: u8, exp_year: u16, has_cvc: bool },
+    Iban(&'a domain::bank::Iban),
+}
+
+/// One kind of provider.
+pub trait Connector: Send + Sync {
+    /// The name in `providers.connector`.
+    fn name(&self) -> &'static str;
+
+    /// Turns what the payer gave into a method. `fingerprint` makes a keyed digest of a number.
+    fn tokenise(
+        &self,
+        input: &MethodInput<'_>,
+        fingerprint: &dyn Fn(&str) -> String,
+    ) -> Result<Tokenised, TokeniseRefusal>;
+
+    /// Whether the method may be saved for a customer; some are refused at that moment already.
+    fn may_save(&self, token: &str) -> Result<(), Decline>;
+
+    fn authorise(&self, order: AuthoriseOrder) -> Answer<'_, AuthoriseOutcome>;
+
+    /// Goes on after the payer's challenge.
+    fn authenticated(&self, order: AuthoriseOrder, answer: ChallengeAnswer) -> Answer<'_, AuthoriseOutcome>;
+
+    /// What became of an attempt. `NotFound` only if the provider is sure never to have seen it.
+    fn find_attempt(&self, attempt: String, now: Timestamp) -> Answer<'_, AuthoriseOutcome>;
+
+    fn capture(&self, order: ChangeOrder) -> Answer<'_, ChangeOutcome>;
+
+    fn void(&self, order: ChangeOrder) -> Answer<'_, ChangeOutcome>;
+
+    fn increment(&self, order: ChangeOrder) -> Answer<'_, ChangeOutcome>;
+
+    fn refund(&self, order: RefundOrder) -> Answer<'_, ChangeOutcome>;
+
+    fn find_refund(&self, refund: String, now: Timestamp) -> Answer<'_, ChangeOutcome>;
+}
+
+/// The connectors of this build, by name.
+#[derive(Clone, Default)]
+pub struct Connectors {
+    by_name: HashMap<&'static str, Arc<dyn Connector>>,
+}
+
+impl Connectors {
+    pub fn with(mut self, connector: Arc<dyn Connector>) -> Connectors {
+        self.by_name.insert(connector.name(), connector);
+        self
+    }
+
+    pub fn get(&self, name: &str) -> Option<Arc<dyn Connector>> {
+        self.by_name.get(name).cloned()
+    }
+}

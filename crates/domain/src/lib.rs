@@ -1,0 +1,32 @@
+//! Pure rules of the payment domain: words, ids, money, state machines and accounting recipes.
+//!
+//! Nothing here knows SQL, HTTP, async, a clock or randomness: time and random bytes are arguments.
+//! Serde is derived on the entities because an event's snapshot is a serialised view of them.
+
+pub mod attempt;
+pub mod balance;
+pub mod bank;
+pub mod card;
+pub mod currency;
+pub mod customer;
+pub mod event;
+pub mod fee;
+pub mod id;
+pub mod ledger;
+pub mod limits;
+pub mod merchant;
+pub mod money;
+pub mod outcome;
+pub mod payment;
+pub mod payment_method;
+pub mod rate;
+pub mod refund;
+pub mod scope;
+pub mod test_clock;
+pub mod text;
+mod text_enum;
+pub mod time;
+pub mod webhook;
+
+/// Key-value pairs of the merchant's own, in the order in which they were set.
+pub type Metadata = Vec<(String, String)>;

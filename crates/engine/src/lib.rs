@@ -1,0 +1,154 @@
+//! Use cases: load, decide, save, ask the provider, save. The only crate that opens transactions.
+//!
+//! A command that needs a provider runs in two transactions with the call between them, never within
+//! one; see `provider.rs`. Everything that a change causes (journal, event, deliveries, reply) is
+//! written in the transaction of the change.
+
+pub mod call;
+pub mod customers;
+mod emit;
+pub mod error;
+pub mod events;
+mod idempotency;
+pub mod ids;
+pub mod keys;
+pub mod ledger;
+pub mod merchants;
+pub mod payment_methods;
+pub mod payments;
+mod provider;
+pub mod reconcile;
+pub mod refunds;
+mod settings;
+pub mod test_clocks;
+pub mod vault;
+pub mod view;
+pub mod views;
+pub mod webhook_endpoints;
+
+pub use call::{Call, Caller, IdempotentRequest, RenderReply, Reply, ReplySpec};
+pub use error::Error;
+pub use ids::wall_clock;
+pub use provider::MethodChoice;
+pub use settings::Settings;
+pub use store::balance::BalanceFilter;
+pub use store::events::EventFilter;
+pub use store::page::{Cursor, Page, PageQuery};
+pub use vault::Vault;
+pub use views::Views;
+
+use connectors::Connectors;
+use domain::id::{ClockId, NodeId};
+use domain::time::Timestamp;
+use ids::Ids;
+use settings::SettingsCache;
+use std::collections::HashMap;
+use std::ops::Deref;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+use store::{Store, Tx};
+use tokio::sync::Notify;
+
+/// What an operator can set about the engine.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// How long a provider may take before its answer counts as unknown.
+    pub provider_deadline: Duration,
+    /// Where webhooks may go in test mode; live mode is always strict.
+    pub test_egress: outbound::Policy,
+    pub live_egress: outbound::Policy,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            provider_deadline: Duration::from_secs(25),
+            test_egress: outbound::Policy::strict(),
+            live_egress: outbound::Policy::strict(),
+        }
+    }
+}
+
+/// What is shared by all clones of an [`Engine`].
+pub struct Inner {
+    pub store: Store,
+    pub connectors: Connectors,
+    pub vault: Vault,
+    pub ids: Ids,
+    /// This process, for what it leaves unfinished when it dies.
+    pub node: NodeId,
+    pub options: Options,
+    renderers: HashMap<&'static str, Box<RenderReply>>,
+    settings: SettingsCache,
+    keys: keys::KeyCache,
+    in_flight: AtomicUsize,
+    landed: Notify,
+}
+
+/// The payment engine. Cheap to clone.
+#[derive(Clone)]
+pub struct Engine(Arc<Inner>);
+
+impl Deref for Engine {
+    type Target = Inner;
+    fn deref(&self) -> &Inner {
+        &self.0
+    }
+}
+
+impl Engine {
+    /// Puts the engine together. `renderers`: one for each surface, by its name.
+    pub async fn new(
+        store: Store,
+        connectors: Connectors,
+        vault: Vault,
+        options: Options,
+        renderers: Vec<(&'static str, Box<RenderReply>)>,
+    ) -> Result<Engine, Error> {
+        let newest = store.read(|tx| Ok::<_, Error>(store::ledger::newest_journal(tx)?)).await?;
+        let ids = Ids::new(newest.map(|j| j.0));
+        let node = ids.next();
+        Ok(Engine(Arc::new(Inner {
+            store,
+            connectors,
+            vault,
+            ids,
+            node,
+            options,
+            renderers: renderers.into_iter().collect(),
+            settings: SettingsCache::default(),
+            keys: keys::KeyCache::default(),
+            in_flight: AtomicUsize::new(0),
+            landed: Notify::new(),
+        })))
+    }
+
+    /// The wall clock.
+    pub fn now(&self) -> Timestamp {
+        ids::wall_clock()
+    }
+
+    fn surface(&self, name: &str) -> Result<&'static str, Error> {
+        let found = self.renderers.keys().find(|k| **k == name);
+        found.copied().ok_or_else(|| Error::Internal(format!("no renderer for {name}")))
+    }
+
+    /// The time that an object lives by: its test clock's, or the wall clock.
+    pub(crate) fn object_time(&self, tx: &mut Tx<'_>, scope: domain::scope::Scope, clock: Option<ClockId>) -> Result<Timestamp, Error> {
+        let Some(id) = clock else { return Ok(self.now()) };
+        let clock = store::test_clocks::get(tx, scope, id)?;
+        Ok(clock.map_or_else(|| self.now(), |c| c.frozen_time))
+    }
+
+    /// Waits until no provider call started by a request is under way: for an orderly stop.
+    pub async fn idle(&self) {
+        while self.in_flight.load(Ordering::Acquire) > 0 {
+            let landed = self.landed.notified();
+            if self.in_flight.load(Ordering::Acquire) == 0 {
+                return;
+            }
+            let _ = tokio::time::timeout(Duration::from_millis(100), landed).await;
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! Every line of SQL of the product, on SQLite and on PostgreSQL.
+//!
+//! [`Store::read`] and [`Store::write`] take a closure over one open transaction. A closure may run
+//! twice, does no I/O but SQL, and stays short: on SQLite all writers share one thread.
+
+pub mod api_keys;
+pub mod attempts;
+pub mod balance;
+pub mod challenges;
+pub mod customers;
+pub mod error;
+pub mod events;
+pub mod fees;
+pub mod idempotency;
+mod job;
+pub mod jobs;
+pub mod ledger;
+pub mod ledger_verify;
+pub mod merchants;
+pub mod migrate;
+pub mod page;
+pub mod payment_methods;
+pub mod payments;
+mod postgres;
+pub mod refunds;
+pub mod sandbox;
+mod sqlite;
+pub mod test_clocks;
+pub mod tx;
+mod wakes;
+pub mod webhooks;
+
+pub use error::StoreError;
+pub use tx::{Tx, Wake};
+pub use wakes::Wakes;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use tokio::sync::Semaphore;
+
+/// Closures that may wait for a PostgreSQL connection or an SQLite reader.
+const WAITING: usize = 2_048;
+
+/// Which database, and where.
+#[derive(Clone, Debug)]
+pub enum Location {
+    /// The embedded engine on this file.
+    Sqlite(PathBuf),
+    /// A PostgreSQL address, and how many connections to hold.
+    Postgres { url: String, connections: usize },
+}
+
+enum Backend {
+    Sqlite(sqlite::Sqlite),
+    Postgres(self::postgres::Postgres),
+}
+
+/// The database. Cheap to clone.
+#[derive(Clone)]
+pub struct Store {
+    backend: Arc<Backend>,
+    wakes: Arc<Wakes>,
+    waiting: Arc<Semaphore>,
+}
+
+impl Store {
+    /// Opens the database, applies migrations and starts the threads. Blocks; call it before the
+    /// async runtime has work to do.
+    pub fn open(location: &Location) -> Result<Store, StoreError> {
+        let wakes = Arc::new(Wakes::default());
+        let backend = match location {
+            Location::Sqlite(path) => Backend::Sqlite(sqlite::Sqlite::start(path.clone(), wakes.clone())?),
+            Location::Postgres { url, connections } => {
+                // The driver runs a runtime of its own and must not start inside another one.
+                let (url, connections, bells) = (url.clone(), *connections, wakes.clone());
+                let started = std::thread::spawn(move || postgres::Postgres::start(&url, connections, &bells));
+                let started = started.join().map_err(|_| StoreError::Defect("the database thread died".to_owned()))?;
+                Backend::Postgres(started?)
+            }
+        };
+        Ok(Store { backend: Arc::new(backend), wakes, waiting: Arc::new(Semaphore::new(WAITING)) })
+    }
+
+    /// Whether this is the embedded engine: one process owns the file.
+    pub fn is_embedded(&self) -> bool {
+        matches!(*self.backend, Backend::Sqlite(_))
+    }
+
+    /// Bells that commits ring for the workers.
+    pub fn wakes(&self) -> &Wakes {
+        &self.wakes
+    }
+
+    /// Runs `work` in a transaction that sees one state and changes nothing.
+    pub async fn read<T, E, F>(&self, work: F) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+        F: FnMut(&mut Tx<'_>) -> Result<T, E> + Send + 'static,
+    {
+        let _place = self.waiting.acquire().await.map_err(|_| closed())?;
+        let (job, answer) = job::job(work);
+        match &*self.backend {
+            Backend::Sqlite(db) => db.readers.send(job).map_err(|_| closed())?,
+            Backend::Postgres(db) => {
+                db.queue.send(postgres::Work { job, writes: false }).map_err(|_| closed())?;
+            }
+        }
+        answer.await.map_err(|_| closed())?
+    }
+
+    /// Runs `work` in a transaction and commits it. `Err` rolls back everything that it did. When
+    /// this returns `Ok` the changes are on disk.
+    pub async fn write<T, E, F>(&self, work: F) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+        F: FnMut(&mut Tx<'_>) -> Result<T, E> + Send + 'static,
+    {
+        let (job, answer) = job::job(work);
+        match &*self.backend {
+            Backend::Sqlite(db) => db.writer.send(job).await.map_err(|_| closed())?,
+            Backend::Postgres(db) => {
+                let _place = self.waiting.acquire().await.map_err(|_| closed())?;
+                db.queue.send(postgres::Work { job, writes: true }).map_err(|_| closed())?;
+                return answer.await.map_err(|_| closed())?;
+            }
+        }
+        answer.await.map_err(|_| closed())?
+    }
+
+    /// Waits until every thread has finished what it was given. Call it last: it consumes the handle,
+    /// and returns at once when others still hold one.
+    pub fn close(self) {
+        let Ok(backend) = Arc::try_unwrap(self.backend) else { return };
+        let threads = match backend {
+            Backend::Sqlite(db) => db.threads,
+            Backend::Postgres(db) => db.threads,
+        };
+        for thread in threads.into_inner().unwrap_or_default() {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn closed() -> StoreError {
+    StoreError::Unavailable("the database is shutting down".to_owned())
+}

@@ -1,0 +1,22 @@
+//! One accounting recipe a file, so that the books can be audited by reading this folder.
+
+mod authorise;
+mod available;
+mod capture;
+mod refund_created;
+mod refund_failed;
+mod refund_succeeded;
+mod release;
+mod sale;
+
+pub use authorise::authorise;
+pub use available::available;
+pub use capture::capture;
+pub use refund_created::refund_created;
+pub use refund_failed::refund_failed;
+pub use refund_succeeded::refund_succeeded;
+pub use release::release;
+pub use sale::sale;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,32 @@
+//! Every bound of the product that is not a setting, in one place.
+
+/// Webhook endpoints of one merchant in one mode.
+pub const WEBHOOK_ENDPOINTS: usize = 16;
+/// Event types that one endpoint may list.
+pub const ENABLED_EVENTS: usize = 200;
+/// Depth of an `expand[]` path.
+pub const EXPAND_DEPTH: usize = 4;
+/// Paths in `expand[]` on a GET.
+pub const EXPAND_PATHS_GET: usize = 20;
+/// Paths in `expand[]` on a POST: they are worked off while the writer waits.
+pub const EXPAND_PATHS_POST: usize = 8;
+/// Largest page of a list.
+pub const PAGE_MAX: i64 = 100;
+/// Page size when none is asked for.
+pub const PAGE_DEFAULT: i64 = 10;
+/// Characters of an `Idempotency-Key`.
+pub const IDEMPOTENCY_KEY_CHARS: usize = 255;
+/// How long a stored reply is kept, in microseconds (24 h).
+pub const IDEMPOTENCY_KEPT_US: i64 = 24 * crate::time::HOUR;
+/// How long a card authorisation holds when the provider says nothing else (7 days).
+pub const CARD_HOLD_US: i64 = 7 * crate::time::DAY;
+/// How long a payer has for a 3DS challenge.
+pub const CHALLENGE_US: i64 = 30 * crate::time::MINUTE;
+/// Rows that one background write closure touches at most.
+pub const BULK_ROWS: i64 = 100;
+/// Refunds of one payment: keeps the walk over them bounded.
+pub const REFUNDS_PER_PAYMENT: i64 = 1_000;
+/// Attempts of one payment before it can no longer be confirmed.
+pub const ATTEMPTS_PER_PAYMENT: i64 = 100;
+/// Live test clocks of one merchant.
+pub const TEST_CLOCKS: i64 = 100;

@@ -1,0 +1,55 @@
+//! Merchants, what is set per mode, their API keys and providers.
+
+use crate::id::{ApiKeyId, FeeGroupId, MerchantId, ProviderId, StorefrontId};
+use crate::rate::TierName;
+use crate::scope::Scope;
+use crate::text_enum;
+use crate::time::Timestamp;
+
+#[derive(Clone, Debug)]
+pub struct Merchant {
+    pub id: MerchantId,
+    pub name: String,
+    pub created_at: Timestamp,
+}
+
+/// What is set per merchant and mode, with the default storefront created beside it.
+#[derive(Clone, Debug)]
+pub struct MerchantMode {
+    pub scope: Scope,
+    pub storefront: StorefrontId,
+    pub tier: TierName,
+    pub fee_group: FeeGroupId,
+    /// From capture to available, in microseconds.
+    pub settlement_delay: i64,
+    /// Whether refunds may take the available balance below zero without bound.
+    pub refunds_below_zero: bool,
+}
+
+text_enum! {
+    /// `sk_` keys do everything; `pk_` keys tokenise, and act on one payment with its client secret.
+    pub enum KeyKind { Secret = "sk", Publishable = "pk" }
+}
+
+/// An API key as stored: its digest only, never its text.
+#[derive(Clone, Debug)]
+pub struct ApiKey {
+    pub id: ApiKeyId,
+    pub scope: Scope,
+    pub kind: KeyKind,
+    pub name: String,
+    pub last4: String,
+    pub created_at: Timestamp,
+    pub revoked_at: Option<Timestamp>,
+}
+
+/// A configured account at a payment service provider.
+#[derive(Clone, Debug)]
+pub struct Provider {
+    pub id: ProviderId,
+    pub scope: Scope,
+    /// Which connector speaks to it, for example `sandbox`.
+    pub connector: String,
+    pub name: String,
+    pub enabled: bool,
+}

@@ -1,0 +1,89 @@
+//! Something that can pay: facts about a card or bank account, never its number.
+
+use crate::Metadata;
+use crate::customer::Address;
+use crate::id::{CustomerId, PaymentMethodId};
+use crate::scope::Scope;
+use crate::text_enum;
+use crate::time::Timestamp;
+use serde::{Deserialize, Serialize};
+
+text_enum! {
+    pub enum MethodKind { Card = "card", SepaDebit = "sepa_debit" }
+}
+
+text_enum! {
+    pub enum Check { Pass = "pass", Fail = "fail", Unavailable = "unavailable", Unchecked = "unchecked" }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CardFacts {
+    pub brand: String,
+    pub last4: String,
+    pub exp_month: u8,
+    pub exp_year: u16,
+    pub funding: String,
+    pub country: String,
+    /// Keyed per merchant, so equal numbers are equal within a merchant and unrelated across them.
+    pub fingerprint: String,
+    pub three_d_secure: bool,
+    pub cvc_check: Option<Check>,
+    pub address_line1_check: Option<Check>,
+    pub postal_code_check: Option<Check>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SepaFacts {
+    pub last4: String,
+    pub country: String,
+    pub bank_code: String,
+    pub fingerprint: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum MethodFacts {
+    Card(CardFacts),
+    SepaDebit(SepaFacts),
+}
+
+impl MethodFacts {
+    pub fn kind(&self) -> MethodKind {
+        match self {
+            MethodFacts::Card(_) => MethodKind::Card,
+            MethodFacts::SepaDebit(_) => MethodKind::SepaDebit,
+        }
+    }
+
+    pub fn last4(&self) -> &str {
+        match self {
+            MethodFacts::Card(card) => &card.last4,
+            MethodFacts::SepaDebit(sepa) => &sepa.last4,
+        }
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct BillingDetails {
+    pub address: Option<Address>,
+    pub email: Option<String>,
+    pub name: Option<String>,
+    pub phone: Option<String>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PaymentMethod {
+    pub id: PaymentMethodId,
+    pub scope: Scope,
+    pub facts: MethodFacts,
+    pub billing: BillingDetails,
+    pub customer: Option<CustomerId>,
+    /// What the connector understands in place of the number. Not secret in the sandbox; never shown.
+    #[serde(skip)]
+    pub provider_token: String,
+    /// A method without a customer can pay once; a detached one never again.
+    pub used_up: bool,
+    pub metadata: Metadata,
+    pub created_at: Timestamp,
+}

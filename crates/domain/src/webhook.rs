@@ -1,0 +1,140 @@
+//! Webhook endpoints, deliveries and the schedule of retries.
+
+use crate::Metadata;
+use crate::id::{DeliveryId, EventId, WebhookEndpointId};
+use crate::scope::Scope;
+use crate::text_enum;
+use crate::time::{HOUR, MICROS, MINUTE, Timestamp};
+use serde::{Deserialize, Serialize};
+
+text_enum! {
+    pub enum EndpointStatus { Enabled = "enabled", Disabled = "disabled" }
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct WebhookEndpoint {
+    pub id: WebhookEndpointId,
+    pub scope: Scope,
+    pub url: String,
+    /// Event types, `*` for all, or `prefix.*`.
+    pub enabled_events: Vec<String>,
+    pub status: EndpointStatus,
+    /// Why it was disabled, when the gateway did it.
+    pub disabled_reason: Option<String>,
+    pub description: Option<String>,
+    pub api_version: Option<String>,
+    pub metadata: Metadata,
+    /// First failure since the last success; `None` while healthy.
+    pub failing_since: Option<Timestamp>,
+    pub created_at: Timestamp,
+}
+
+impl WebhookEndpoint {
+    /// Whether this endpoint asked for events of `event_type`.
+    pub fn wants(&self, event_type: &str) -> bool {
+        self.status == EndpointStatus::Enabled && self.enabled_events.iter().any(|p| pattern_matches(p, event_type))
+    }
+}
+
+/// `*` matches all, `charge.*` all below `charge.`, anything else only itself.
+pub fn pattern_matches(pattern: &str, event_type: &str) -> bool {
+    match pattern.strip_suffix('*') {
+        Some("") => true,
+        Some(prefix) if prefix.ends_with('.') => event_type.starts_with(prefix),
+        _ => pattern == event_type,
+    }
+}
+
+text_enum! {
+    pub enum DeliveryStatus { Pending = "pending", Succeeded = "succeeded", Failed = "failed" }
+}
+
+text_enum! {
+    /// Which surface renders and signs the body.
+    pub enum DeliveryKind { V2 = "v2" }
+}
+
+/// One event on its way to one address.
+#[derive(Clone, Debug)]
+pub struct Delivery {
+    pub id: DeliveryId,
+    pub scope: Scope,
+    pub event: EventId,
+    pub endpoint: WebhookEndpointId,
+    pub kind: DeliveryKind,
+    pub status: DeliveryStatus,
+    /// Attempts made so far.
+    pub attempts: i64,
+    pub due_at: Timestamp,
+    pub created_at: Timestamp,
+}
+
+/// Seconds from one attempt to the next: 5 s, 30 s, 2 min, 10 min, 30 min, 1, 2, 6, 12, 24 h.
+/// The last attempt is therefore some 45.7 hours after the first.
+pub const RETRY_DELAYS_S: [i64; 10] = [5, 30, 120, 600, 1_800, 3_600, 7_200, 21_600, 43_200, 86_400];
+/// An endpoint that has only failed for this long is disabled.
+pub const DISABLE_AFTER_US: i64 = 72 * HOUR;
+/// Least extra wait after 429 and after a timeout: the receiver asked for air.
+pub const OVERLOAD_WAIT_US: i64 = MINUTE;
+/// How long a rotated secret may go on signing.
+pub const ROTATION_OVERLAP_MAX_S: i64 = 7 * 24 * 3_600;
+pub const ROTATION_OVERLAP_DEFAULT_S: i64 = 24 * 3_600;
+
+/// When to try again after attempt number `attempts_made` failed at `now`; `None` when the schedule
+/// is used up. `jitter` is a random number from 0 to 1000 that becomes ±10 %. `retry_after` is what
+/// the receiver asked for, in microseconds: never earlier than the schedule, never past a day.
+pub fn next_attempt(
+    attempts_made: i64,
+    now: Timestamp,
+    jitter: u16,
+    overloaded: bool,
+    retry_after: Option<i64>,
+) -> Option<Timestamp> {
+    let index = usize::try_from(attempts_made - 1).ok()?;
+    let base = RETRY_DELAYS_S.get(index)? * MICROS;
+    let spread = i64::from(jitter.min(1_000)) - 500;
+    let mut delay = base + base / 5_000 * spread;
+    if overloaded {
+        delay = delay.max(OVERLOAD_WAIT_US);
+    }
+    if let Some(asked) = retry_after {
+        delay = delay.max(asked.min(24 * HOUR));
+    }
+    Some(now.plus(delay))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns() {
+        for (pattern, event, expected) in [
+            ("*", "charge.succeeded", true),
+            ("charge.*", "charge.succeeded", true),
+            ("charge.*", "charge.dispute.created", true),
+            ("charge.*", "chargeback", false),
+            ("charge*", "charge.succeeded", false),
+            ("charge.succeeded", "charge.succeeded", true),
+            ("charge.succeeded", "charge.failed", false),
+        ] {
+            assert_eq!(pattern_matches(pattern, event), expected, "{pattern} {event}");
+        }
+    }
+
+    #[test]
+    fn schedule_keeps_its_bounds() {
+        let now = Timestamp(0);
+        for (i, secs) in RETRY_DELAYS_S.iter().enumerate() {
+            let made = i as i64 + 1;
+            let low = next_attempt(made, now, 0, false, None).expect("within").0;
+            let high = next_attempt(made, now, 1_000, false, None).expect("within").0;
+            assert_eq!((low, high), (secs * 900_000, secs * 1_100_000), "step {made}");
+        }
+        assert_eq!(next_attempt(11, now, 500, false, None), None);
+        assert_eq!(next_attempt(1, now, 500, true, None), Some(Timestamp(OVERLOAD_WAIT_US)));
+        assert_eq!(next_attempt(1, now, 500, false, Some(90 * MICROS)), Some(Timestamp(90 * MICROS)));
+        assert_eq!(next_attempt(1, now, 500, false, Some(1_000 * HOUR)), Some(Timestamp(24 * HOUR)));
+        assert_eq!(next_attempt(2, now, 500, false, Some(1)), Some(Timestamp(30 * MICROS)));
+    }
+}

@@ -1,0 +1,239 @@
+//! Deliveries of events: claimed, rendered once, sent by a worker, and settled here.
+
+use crate::call::{Call, Reply};
+use crate::error::Error;
+use crate::view::{EventView, View};
+use crate::views::event_view;
+use crate::webhook_endpoints::secret_context;
+use crate::Engine;
+use domain::id::{DeliveryId, EventId, WebhookEndpointId};
+use domain::scope::Scope;
+use domain::time::{MICROS, Timestamp};
+use domain::webhook::{
+    DISABLE_AFTER_US, Delivery, DeliveryKind, DeliveryStatus, EndpointStatus, WebhookEndpoint, next_attempt,
+};
+use store::webhooks::DeliveryAttempt;
+use store::{Tx, Wake};
+
+/// How long a claimed delivery is left to its claimer: more than an attempt can take.
+const CLAIM_US: i64 = 60 * MICROS;
+
+/// Renders an event for one kind of endpoint. Registered by the surface that owns the kind.
+pub type RenderEvent = dyn Fn(&EventView) -> Vec<u8> + Send + Sync;
+
+/// A delivery that a worker has claimed, ready to be signed and sent.
+#[derive(Clone, Debug)]
+pub struct Claimed {
+    pub delivery: Delivery,
+    pub endpoint: WebhookEndpoint,
+    pub event_type: String,
+    /// The same bytes at every attempt.
+    pub body: Vec<u8>,
+    /// Secrets that sign at this moment, newest first.
+    pub secrets: Vec<String>,
+}
+
+/// What an attempt came to.
+#[derive(Clone, Debug)]
+pub struct Attempted {
+    pub started_at: Timestamp,
+    pub duration_us: i64,
+    /// Where it was sent.
+    pub url: String,
+    /// HTTP status, or the class of what went wrong.
+    pub result: Result<u16, String>,
+    pub response: Option<String>,
+    /// What the receiver asked for, in microseconds.
+    pub retry_after: Option<i64>,
+}
+
+impl Engine {
+    /// Enabled endpoints with something due.
+    pub async fn endpoints_with_due(&self, limit: i64) -> Result<Vec<WebhookEndpoint>, Error> {
+        let now = self.now();
+        self.store.read(move |tx| Ok::<_, Error>(store::webhooks::endpoints_with_due(tx, now, limit)?)).await
+    }
+
+    /// When the next delivery becomes due.
+    pub async fn next_delivery_due(&self) -> Result<Option<Timestamp>, Error> {
+        self.store.read(|tx| Ok::<_, Error>(store::webhooks::next_due(tx)?)).await
+    }
+
+    /// Claims up to `limit` due deliveries of an endpoint. A body that was not rendered yet is rendered
+    /// and frozen here, in the same commit as the claim.
+    pub async fn claim_deliveries(
+        &self,
+        endpoint: WebhookEndpointId,
+        limit: i64,
+        render: std::sync::Arc<RenderEvent>,
+    ) -> Result<Vec<Claimed>, Error> {
+        let engine = self.clone();
+        self.store
+            .write(move |tx| {
+                let now = engine.now();
+                let deliveries =
+                    store::webhooks::claim_deliveries(tx, endpoint, now, now.plus(CLAIM_US), limit)?;
+                let mut claimed = Vec::with_capacity(deliveries.len());
+                for delivery in deliveries {
+                    claimed.extend(engine.prepare_delivery(tx, delivery, &*render, now)?);
+                }
+                Ok::<_, Error>(claimed)
+            })
+            .await
+    }
+
+    fn prepare_delivery(
+        &self,
+        tx: &mut Tx<'_>,
+        delivery: Delivery,
+        render: &RenderEvent,
+        now: Timestamp,
+    ) -> Result<Option<Claimed>, Error> {
+        let Some(endpoint) = store::webhooks::get(tx, delivery.scope, delivery.endpoint)? else { return Ok(None) };
+        let Some(event) = store::events::get(tx, delivery.scope, delivery.event)? else { return Ok(None) };
+        let event_type = event.event_type.to_string();
+        let body = match store::webhooks::body(tx, delivery.id)? {
+            Some(body) => body,
+            None => {
+                let body = render(&event_view(tx, event)?);
+                store::webhooks::set_body(tx, delivery.id, &body)?;
+                body
+            }
+        };
+        let Some(sealed) = store::webhooks::secrets(tx, endpoint.id)? else { return Ok(None) };
+        let context = secret_context(endpoint.id);
+        let open = |sealed: &[u8]| -> Result<String, Error> {
+            String::from_utf8(self.vault.open(&context, sealed)?)
+                .map_err(|_| Error::Internal("a webhook secret is not text".to_owned()))
+        };
+        let mut secrets = vec![open(&sealed.current)?];
+        if let Some((old, until)) = sealed.old {
+            if until > now {
+                secrets.push(open(&old)?);
+            }
+        }
+        Ok(Some(Claimed { delivery, endpoint, event_type, body, secrets }))
+    }
+
+    /// Records an attempt and decides what comes next: done, later, given up, or the endpoint disabled.
+    pub async fn settle_delivery(&self, id: DeliveryId, attempted: Attempted, jitter: u16) -> Result<(), Error> {
+        let engine = self.clone();
+        self.store.write(move |tx| engine.settle_in(tx, id, &attempted, jitter)).await
+    }
+
+    fn settle_in(&self, tx: &mut Tx<'_>, id: DeliveryId, attempted: &Attempted, jitter: u16) -> Result<(), Error> {
+        let Some(delivery) = store::webhooks::get_delivery(tx, id)? else { return Ok(()) };
+        let made = delivery.attempts + 1;
+        let row = DeliveryAttempt {
+            n: made,
+            cause: if delivery.status == DeliveryStatus::Pending { "automatic" } else { "manual" }.to_owned(),
+            url: attempted.url.clone(),
+            started_at: attempted.started_at,
+            duration_us: attempted.duration_us,
+            status: attempted.result.as_ref().ok().map(|s| i64::from(*s)),
+            error: attempted.result.as_ref().err().cloned(),
+            response: attempted.response.clone(),
+        };
+        store::webhooks::insert_attempt(tx, id, &row)?;
+        let now = self.now();
+        let ok = matches!(attempted.result, Ok(200..=299));
+        let overloaded = matches!(&attempted.result, Ok(429)) || attempted.result.as_ref().err().is_some_and(|e| e == "timeout");
+        let retry_after = matches!(attempted.result, Ok(429 | 503)).then_some(attempted.retry_after).flatten();
+        let next = if ok { None } else { next_attempt(made, now, jitter, overloaded, retry_after) };
+        let (status, due) = match (ok, next) {
+            (true, _) => (DeliveryStatus::Succeeded, delivery.due_at),
+            (false, Some(at)) => (DeliveryStatus::Pending, at),
+            (false, None) => (DeliveryStatus::Failed, delivery.due_at),
+        };
+        store::webhooks::settle_delivery(tx, id, status, made, due)?;
+        self.judge_endpoint(tx, &delivery, &attempted.result, now)?;
+        tx.wake(Wake::Deliveries);
+        Ok(())
+    }
+
+    /// Success forgives; 410 and three days of nothing but failure disable.
+    fn judge_endpoint(
+        &self,
+        tx: &mut Tx<'_>,
+        delivery: &Delivery,
+        result: &Result<u16, String>,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        let Some(endpoint) = store::webhooks::get(tx, delivery.scope, delivery.endpoint)? else { return Ok(()) };
+        let ok = matches!(result, Ok(200..=299));
+        if ok && endpoint.failing_since.is_none() {
+            return Ok(());
+        }
+        let Some(mut endpoint) = store::webhooks::lock(tx, delivery.scope, endpoint.id)? else { return Ok(()) };
+        if ok {
+            endpoint.failing_since = None;
+        } else {
+            let since = *endpoint.failing_since.get_or_insert(now);
+            let reason = match result {
+                Ok(410) => Some("the receiver answered 410 Gone"),
+                _ if now.0 - since.0 >= DISABLE_AFTER_US => Some("every delivery failed for 72 hours"),
+                _ => None,
+            };
+            if let Some(reason) = reason.filter(|_| endpoint.status == EndpointStatus::Enabled) {
+                endpoint.status = EndpointStatus::Disabled;
+                endpoint.disabled_reason = Some(reason.to_owned());
+                tracing::warn!(endpoint = %endpoint.id, reason, "a webhook endpoint was disabled");
+            }
+        }
+        Ok(store::webhooks::update(tx, &endpoint)?)
+    }
+
+    /// Sends an event once more: to one endpoint, or to every endpoint that wants it. The delivery goes
+    /// out at once under the same event id, however its earlier attempts ended.
+    pub async fn resend_event(
+        &self,
+        call: &Call,
+        id: EventId,
+        endpoint: Option<WebhookEndpointId>,
+    ) -> Result<Reply, Error> {
+        self.command(call, move |engine, tx, call| {
+            let scope = call.caller.scope;
+            let event = store::events::get(tx, scope, id)?.ok_or_else(|| Error::not_found("event", id))?;
+            let endpoints = match endpoint {
+                Some(endpoint) => {
+                    let found = store::webhooks::get(tx, scope, endpoint)?;
+                    vec![found.ok_or_else(|| Error::missing("webhook_endpoint", "webhook endpoint", endpoint))?]
+                }
+                None => store::webhooks::enabled(tx, scope)?
+                    .into_iter()
+                    .filter(|e| e.wants(event.event_type.as_str()))
+                    .collect(),
+            };
+            for endpoint in endpoints {
+                if endpoint.status == EndpointStatus::Disabled {
+                    return Err(Error::WebhookEndpointDisabled(Box::new(endpoint)));
+                }
+                engine.queue_again(tx, scope, id, &endpoint)?;
+            }
+            tx.wake(Wake::Deliveries);
+            Ok(View::Event(event_view(tx, event)?))
+        })
+        .await
+    }
+
+    fn queue_again(&self, tx: &mut Tx<'_>, scope: Scope, event: EventId, endpoint: &WebhookEndpoint) -> Result<(), Error> {
+        let now = self.now();
+        if let Some(known) = store::webhooks::find_delivery(tx, event, endpoint.id)? {
+            // The log of attempts goes on; the schedule of retries begins anew only when it was over.
+            store::webhooks::settle_delivery(tx, known.id, DeliveryStatus::Pending, known.attempts, now)?;
+            return Ok(());
+        }
+        let delivery = Delivery {
+            id: self.ids.next(),
+            scope,
+            event,
+            endpoint: endpoint.id,
+            kind: DeliveryKind::V2,
+            status: DeliveryStatus::Pending,
+            attempts: 0,
+            due_at: now,
+            created_at: now,
+        };
+        Ok(store::webhooks::insert_delivery(tx, &delivery)?)
+    }
+}

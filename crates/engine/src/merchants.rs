@@ -1,0 +1,172 @@
+//! Merchants and what an operator sets for them.
+
+use crate::Engine;
+use crate::error::Error;
+use domain::fee::{FeeBase, FeeOperation, FeeRule};
+use domain::id::{FeeGroupId, MerchantId};
+use domain::merchant::{Merchant, MerchantMode, Provider};
+use domain::money::Rounding;
+use domain::rate::TierName;
+use domain::scope::{Mode, Scope};
+use domain::time::DAY;
+use store::Tx;
+
+/// The fee group that new merchants get.
+pub const STANDARD_GROUP: &str = "standard";
+const SETTLEMENT_DELAY_US: i64 = 2 * DAY;
+
+/// What can be set per merchant and mode; `None` leaves it.
+#[derive(Clone, Debug, Default)]
+pub struct ModeChanges {
+    pub tier: Option<TierName>,
+    pub fee_group: Option<String>,
+    /// Microseconds from capture to available.
+    pub settlement_delay: Option<i64>,
+    pub refunds_below_zero: Option<bool>,
+}
+
+impl Engine {
+    /// Creates a merchant with both modes, a storefront in each, and the sandbox as its provider in
+    /// test mode.
+    pub async fn create_merchant(&self, name: String) -> Result<Merchant, Error> {
+        let engine = self.clone();
+        self.store
+            .write(move |tx| {
+                let now = engine.now();
+                let group = engine.standard_group(tx)?;
+                let merchant = Merchant { id: engine.ids.next(), name: name.clone(), created_at: now };
+                store::merchants::insert(tx, &merchant)?;
+                for mode in Mode::ALL {
+                    let settings = MerchantMode {
+                        scope: Scope { merchant: merchant.id, mode: *mode },
+                        storefront: engine.ids.next(),
+                        tier: if mode.is_live() { TierName::Starter } else { TierName::Sandbox },
+                        fee_group: group,
+                        settlement_delay: SETTLEMENT_DELAY_US,
+                        refunds_below_zero: false,
+                    };
+                    store::merchants::put_mode(tx, &settings)?;
+                    store::merchants::insert_storefront(tx, &settings, &merchant.name, now)?;
+                }
+                let sandbox = Provider {
+                    id: engine.ids.next(),
+                    scope: Scope { merchant: merchant.id, mode: Mode::Test },
+                    connector: "sandbox".to_owned(),
+                    name: "Sandbox".to_owned(),
+                    enabled: true,
+                };
+                store::merchants::insert_provider(tx, &sandbox, now)?;
+                Ok::<_, Error>(merchant)
+            })
+            .await
+    }
+
+    /// The standard fee group; made at first use: 2.9 % and 25 minor units a capture, any currency.
+    fn standard_group(&self, tx: &mut Tx<'_>) -> Result<FeeGroupId, Error> {
+        if let Some(id) = store::fees::group_by_name(tx, STANDARD_GROUP)? {
+            return Ok(id);
+        }
+        let id = self.ids.next();
+        store::fees::insert_group(tx, id, STANDARD_GROUP, self.now())?;
+        let rule = FeeRule {
+            operation: FeeOperation::Capture,
+            currency: None,
+            fixed: 25,
+            basis_points: 290,
+            base: FeeBase::Total,
+            min: None,
+            max: None,
+            rounding: Rounding::HalfUp,
+        };
+        store::fees::put_rule(tx, id, &rule)?;
+        Ok(id)
+    }
+
+    pub async fn merchants(&self) -> Result<Vec<Merchant>, Error> {
+        self.store.read(|tx| Ok::<_, Error>(store::merchants::all(tx)?)).await
+    }
+
+    pub async fn merchant_mode(&self, scope: Scope) -> Result<MerchantMode, Error> {
+        self.store
+            .read(move |tx| {
+                store::merchants::mode(tx, scope)?.ok_or_else(|| Error::not_found("merchant", scope.merchant))
+            })
+            .await
+    }
+
+    /// Changes what is set for a merchant in one mode. In force within a second.
+    pub async fn set_mode(&self, scope: Scope, changes: ModeChanges) -> Result<MerchantMode, Error> {
+        self.store
+            .write(move |tx| {
+                let mode = store::merchants::mode(tx, scope)?;
+                let mut mode = mode.ok_or_else(|| Error::not_found("merchant", scope.merchant))?;
+                if let Some(tier) = changes.tier {
+                    mode.tier = tier;
+                }
+                if let Some(name) = &changes.fee_group {
+                    let group = store::fees::group_by_name(tx, name)?;
+                    mode.fee_group = group.ok_or_else(|| Error::missing("fee-group", "fee group", name))?;
+                }
+                mode.settlement_delay = changes.settlement_delay.unwrap_or(mode.settlement_delay);
+                mode.refunds_below_zero = changes.refunds_below_zero.unwrap_or(mode.refunds_below_zero);
+                store::merchants::put_mode(tx, &mode)?;
+                Ok::<_, Error>(mode)
+            })
+            .await
+    }
+
+    /// Every fee group with its rules.
+    pub async fn fee_groups(&self) -> Result<Vec<(String, Vec<FeeRule>)>, Error> {
+        self.store
+            .read(|tx| {
+                let mut groups = Vec::new();
+                for (id, name) in store::fees::groups(tx)? {
+                    groups.push((name, store::fees::rules(tx, id)?));
+                }
+                Ok::<_, Error>(groups)
+            })
+            .await
+    }
+
+    /// Writes a fee rule; the group is made if it does not exist.
+    pub async fn put_fee_rule(&self, group: String, rule: FeeRule) -> Result<(), Error> {
+        rule.validate().map_err(|e| Error::Invalid { param: None, code: "fee_rule", message: e.to_string() })?;
+        let engine = self.clone();
+        self.store
+            .write(move |tx| {
+                let id = match store::fees::group_by_name(tx, &group)? {
+                    Some(id) => id,
+                    None => {
+                        let id = engine.ids.next();
+                        store::fees::insert_group(tx, id, &group, engine.now())?;
+                        id
+                    }
+                };
+                Ok::<_, Error>(store::fees::put_rule(tx, id, &rule)?)
+            })
+            .await
+    }
+
+    /// Removes a fee rule; false when there was none.
+    pub async fn remove_fee_rule(
+        &self,
+        group: String,
+        operation: FeeOperation,
+        currency: Option<domain::currency::Currency>,
+    ) -> Result<bool, Error> {
+        self.store
+            .write(move |tx| {
+                let id = store::fees::group_by_name(tx, &group)?;
+                let id = id.ok_or_else(|| Error::missing("group", "fee group", &group))?;
+                Ok::<_, Error>(store::fees::remove_rule(tx, id, operation, currency)?)
+            })
+            .await
+    }
+
+    /// Whether a merchant exists.
+    pub async fn merchant(&self, id: MerchantId) -> Result<Merchant, Error> {
+        self.store
+            .read(move |tx| store::merchants::get(tx, id)?.ok_or_else(|| Error::not_found("merchant", id)))
+            .await
+    }
+}

@@ -1,0 +1,220 @@
+use super::{lock, refuse};
+use crate::Engine;
+use crate::call::{Call, Reply};
+use crate::error::Error;
+use crate::provider::{MethodChoice, Order, Step, Subject};
+use crate::settings::Settings;
+use connectors::AuthoriseOrder;
+use domain::attempt::{Attempt, AttemptStatus};
+use domain::currency::Currency;
+use domain::fee::{FeeOperation, FeeRule, fee};
+use domain::id::PaymentId;
+use domain::merchant::Provider;
+use domain::outcome::RiskLevel;
+use domain::payment::{self, CaptureMethod, Payment, PaymentStatus, Refusal};
+use domain::payment_method::PaymentMethod;
+use domain::scope::Scope;
+use store::Tx;
+
+/// A confirm, and what it changes on the way.
+#[derive(Clone, Debug)]
+pub struct Confirm {
+    pub payment: PaymentId,
+    pub method: MethodChoice,
+    pub return_url: Option<String>,
+    /// `None` leaves what the payment says.
+    pub off_session: Option<bool>,
+    pub setup_future_usage: Option<domain::payment::SetupFutureUsage>,
+    pub receipt_email: Option<String>,
+    pub shipping: Option<domain::customer::Shipping>,
+}
+
+/// What a confirm needs to know that is not in the payment: read before the transaction.
+#[derive(Clone)]
+pub(crate) struct ConfirmFacts {
+    provider: Option<Provider>,
+    fee_rules: Vec<FeeRule>,
+}
+
+impl ConfirmFacts {
+    pub fn new(settings: &Settings) -> ConfirmFacts {
+        ConfirmFacts { provider: settings.provider.clone(), fee_rules: settings.fee_rules.clone() }
+    }
+
+    pub fn require_provider(&self) -> Result<&Provider, Error> {
+        self.provider.as_ref().ok_or(Error::ProviderNotConfigured)
+    }
+
+    pub fn fee(&self, currency: Currency, amount: i64, total: i64) -> Result<i64, Error> {
+        capture_fee(&self.fee_rules, currency, amount, total)
+    }
+}
+
+/// The fee on a capture of `total`, of which `amount` is the payment's own.
+pub(crate) fn capture_fee(rules: &[FeeRule], currency: Currency, amount: i64, total: i64) -> Result<i64, Error> {
+    use domain::fee::FeeError;
+    fee(rules, FeeOperation::Capture, currency, amount, total).map_err(|e| match e {
+        FeeError::NoRule { .. } => Error::FeeNotConfigured { currency },
+        other => Error::Internal(format!("a fee: {other}")),
+    })
+}
+
+impl Engine {
+    /// Confirms a payment: asks its provider to take or reserve the money.
+    pub async fn confirm_payment(&self, call: &Call, cmd: Confirm) -> Result<Reply, Error> {
+        let settings = self.settings(call.caller.scope).await?;
+        let facts = ConfirmFacts::new(&settings);
+        self.drive(call, move |engine, tx, call| {
+            let mut payment = lock(tx, call.caller.scope, cmd.payment)?;
+            apply_changes(&mut payment, &cmd);
+            engine.begin_confirm(tx, call, payment, &cmd.method, &facts)
+        })
+        .await
+    }
+
+    /// Transaction 1 of a confirm, on a payment whose row is locked or new.
+    pub(crate) fn begin_confirm(
+        &self,
+        tx: &mut Tx<'_>,
+        call: &Call,
+        mut payment: Payment,
+        choice: &MethodChoice,
+        facts: &ConfirmFacts,
+    ) -> Result<Step, Error> {
+        let (scope, id) = (call.caller.scope, payment.id);
+        if let (MethodChoice::Keep, None) = (choice, payment.payment_method) {
+            let refusal = if payment.busy() {
+                Refusal::Busy
+            } else if payment::EDITABLE.contains(&payment.status) {
+                Refusal::MethodMissing
+            } else {
+                Refusal::UnexpectedState { command: "confirm", status: payment.status, allowed: payment::EDITABLE }
+            };
+            return Err(refuse(tx, scope, id, refusal));
+        }
+        let provider = facts.require_provider()?;
+        let total = payment.total();
+        let fee = facts.fee(payment.currency, payment.amount, total)?;
+        let method = self.method_for(tx, scope, choice, &payment)?;
+        let given_up = (payment.status == PaymentStatus::RequiresAction).then_some(payment.latest_attempt).flatten();
+        let attempt_id = self.ids.next();
+        if let Err(refusal) = payment::begin_confirm(&mut payment, &method, attempt_id, fee) {
+            return Err(refuse(tx, scope, id, refusal));
+        }
+        if let Some(old) = given_up {
+            self.give_up_attempt(tx, scope, old)?;
+        }
+        payment.provider = Some(provider.id);
+        let now = self.object_time(tx, scope, payment.clock)?;
+        let attempt = new_attempt(&payment, &method, provider, attempt_id, fee, now);
+        store::attempts::insert(tx, &attempt)?;
+        store::payments::update(tx, &payment)?;
+        let order = authorise_order(&payment, &attempt, &method, now);
+        let subject = Subject::Attempt { payment: id, attempt: attempt_id };
+        self.prepare_ask(tx, call, &provider.connector, Order::Authorise(order), subject)
+    }
+
+    /// The method that a command names, stored if it is new.
+    pub(crate) fn method_for(
+        &self,
+        tx: &mut Tx<'_>,
+        scope: Scope,
+        choice: &MethodChoice,
+        payment: &Payment,
+    ) -> Result<PaymentMethod, Error> {
+        let id = match choice {
+            MethodChoice::New(method) => {
+                store::payment_methods::insert(tx, method)?;
+                return Ok((**method).clone());
+            }
+            MethodChoice::Saved(id) => *id,
+            MethodChoice::Keep => payment
+                .payment_method
+                .ok_or_else(|| Error::Internal("a payment lost its method".to_owned()))?,
+        };
+        store::payment_methods::lock(tx, scope, id)?.ok_or_else(|| Error::missing("payment_method", "payment method", id))
+    }
+
+    /// Ends an attempt that waits for the payer, because another one begins or the payment ends.
+    pub(crate) fn give_up_attempt(
+        &self,
+        tx: &mut Tx<'_>,
+        scope: Scope,
+        id: domain::id::AttemptId,
+    ) -> Result<(), Error> {
+        if let Some(mut attempt) = store::attempts::get(tx, scope, id)?.filter(|a| a.status.is_open()) {
+            attempt.status = AttemptStatus::Canceled;
+            store::attempts::update(tx, &attempt)?;
+            store::challenges::close_of_attempt(tx, id, self.now())?;
+        }
+        Ok(())
+    }
+}
+
+fn apply_changes(payment: &mut Payment, cmd: &Confirm) {
+    if cmd.return_url.is_some() {
+        payment.details.return_url.clone_from(&cmd.return_url);
+    }
+    if let Some(off_session) = cmd.off_session {
+        payment.details.off_session = off_session;
+    }
+    if cmd.setup_future_usage.is_some() {
+        payment.details.setup_future_usage = cmd.setup_future_usage;
+    }
+    if cmd.receipt_email.is_some() {
+        payment.details.receipt_email.clone_from(&cmd.receipt_email);
+    }
+    if cmd.shipping.is_some() {
+        payment.details.shipping.clone_from(&cmd.shipping);
+    }
+}
+
+fn new_attempt(
+    payment: &Payment,
+    method: &PaymentMethod,
+    provider: &Provider,
+    id: domain::id::AttemptId,
+    fee: i64,
+    now: domain::time::Timestamp,
+) -> Attempt {
+    Attempt {
+        id,
+        scope: payment.scope,
+        payment: payment.id,
+        provider: provider.id,
+        status: AttemptStatus::Submitted,
+        amount: payment.total(),
+        currency: payment.currency,
+        amount_captured: 0,
+        amount_refunded: 0,
+        fee,
+        payment_method: method.id,
+        method: method.facts.clone(),
+        billing: method.billing.clone(),
+        decline: None,
+        risk: RiskLevel::NotAssessed,
+        authenticated: None,
+        listed: false,
+        journal: None,
+        clock: payment.clock,
+        created_at: now,
+    }
+}
+
+pub(crate) fn authorise_order(
+    payment: &Payment,
+    attempt: &Attempt,
+    method: &PaymentMethod,
+    now: domain::time::Timestamp,
+) -> AuthoriseOrder {
+    AuthoriseOrder {
+        attempt: attempt.id.to_string(),
+        token: method.provider_token.clone(),
+        amount: attempt.amount,
+        currency: attempt.currency,
+        capture: payment.capture_method != CaptureMethod::Manual,
+        off_session: payment.details.off_session,
+        saved: method.customer.is_some(),
+        now,
+    }
+}

@@ -1,0 +1,192 @@
+//! What happens without a request: due settlements and expiries, and calls whose answer is missing.
+
+use crate::Engine;
+use crate::emit::Cause;
+use crate::error::Error;
+use crate::provider::{Ask, Order, Subject};
+use connectors::{ChangeOrder, RefundOrder};
+use domain::id::{AttemptId, ClockId, RefundId, TypedId};
+use domain::limits::BULK_ROWS;
+use domain::time::{MICROS, MINUTE, Timestamp};
+use store::Tx;
+use store::jobs::{Job, JobKind};
+
+/// A node that has not been seen for this long is gone.
+const NODE_GONE_US: i64 = 10 * MICROS;
+/// How long a claimed job is left to its claimer.
+const CLAIM_US: i64 = 2 * MINUTE;
+
+impl Engine {
+    /// Tells the other nodes that this one lives, and takes over what dead ones left: their provider
+    /// calls can no longer be under way, so a provider that knows nothing of one says so for certain.
+    pub async fn heartbeat(&self) -> Result<(), Error> {
+        let node = self.node;
+        let alone = self.store.is_embedded();
+        self.store
+            .write(move |tx| {
+                let now = crate::wall_clock();
+                if alone {
+                    store::jobs::only_node(tx, node)?;
+                }
+                store::jobs::heartbeat(tx, node, now)?;
+                let adopted = store::jobs::adopt_orphans(tx, now.plus(-NODE_GONE_US), now)?;
+                if adopted > 0 {
+                    tracing::info!(adopted, "took over unfinished provider calls of a node that is gone");
+                    tx.wake(store::Wake::Jobs);
+                }
+                Ok::<_, Error>(())
+            })
+            .await
+    }
+
+    /// Says goodbye, so that others need not wait before they take over.
+    pub async fn leave(&self) -> Result<(), Error> {
+        let node = self.node;
+        self.store.write(move |tx| Ok::<_, Error>(store::jobs::leave(tx, node)?)).await
+    }
+
+    /// Asks providers about calls whose answer is missing. How many jobs were worked on.
+    pub async fn run_jobs(&self) -> Result<usize, Error> {
+        let now = self.now();
+        let jobs = self
+            .store
+            .write(move |tx| Ok::<_, Error>(store::jobs::claim(tx, now, now.plus(CLAIM_US), BULK_ROWS)?))
+            .await?;
+        let count = jobs.len();
+        for job in jobs {
+            let id = job.id;
+            if let Err(e) = self.run_job(job).await {
+                tracing::warn!(job = %id, error = ?e, "a job failed and will be tried again");
+            }
+        }
+        Ok(count)
+    }
+
+    async fn run_job(&self, job: Job) -> Result<(), Error> {
+        let engine = self.clone();
+        let ask = self.store.write(move |tx| engine.question(tx, &job)).await?;
+        if let Some(ask) = ask {
+            let answer = self.ask(&ask).await;
+            self.conclude(ask, answer).await?;
+        }
+        Ok(())
+    }
+
+    /// What to ask about a job's object. A job whose object needs no answer any more is removed.
+    fn question(&self, tx: &mut Tx<'_>, job: &Job) -> Result<Option<Ask>, Error> {
+        let question = match job.kind {
+            JobKind::ReconcileAttempt => self.about_attempt(tx, job)?,
+            JobKind::ReconcileChange => self.about_change(tx, job)?,
+            JobKind::ReconcileRefund => self.about_refund(tx, job)?,
+        };
+        let Some((connector, order, subject)) = question else {
+            store::jobs::delete(tx, job.id)?;
+            return Ok(None);
+        };
+        Ok(Some(Ask {
+            scope: job.scope,
+            connector,
+            order,
+            subject,
+            job: job.id,
+            tries: job.tries,
+            cause: Cause { request: None, idempotency_key: job.idempotency_key.clone() },
+            key: job.idempotency_key.clone(),
+            spec: None,
+        }))
+    }
+
+    fn about_attempt(&self, tx: &mut Tx<'_>, job: &Job) -> Result<Option<(String, Order, Subject)>, Error> {
+        let Some(id) = AttemptId::parse(&job.object) else { return Ok(None) };
+        let Some(attempt) = store::attempts::get(tx, job.scope, id)? else { return Ok(None) };
+        let provider = self.connector_of(tx, job, attempt.provider)?;
+        let now = self.object_time(tx, job.scope, attempt.clock)?;
+        let subject = Subject::Attempt { payment: attempt.payment, attempt: id };
+        Ok(Some((provider, Order::FindAttempt { attempt: job.object.clone(), now }, subject)))
+    }
+
+    /// A capture, void or increment is simply sent again: the provider takes one reference once.
+    fn about_change(&self, tx: &mut Tx<'_>, job: &Job) -> Result<Option<(String, Order, Subject)>, Error> {
+        let Some(id) = AttemptId::parse(&job.object) else { return Ok(None) };
+        let Some(attempt) = store::attempts::get(tx, job.scope, id)? else { return Ok(None) };
+        let Some(payment) = store::payments::get(tx, job.scope, attempt.payment)? else { return Ok(None) };
+        let Some(operation) = payment.operation else {
+            // Ended already; a request that still waits for the reply gets it from this answer.
+            return Ok(None);
+        };
+        let provider = self.connector_of(tx, job, attempt.provider)?;
+        let now = self.object_time(tx, job.scope, payment.clock)?;
+        let order = ChangeOrder { attempt: job.object.clone(), amount: operation.amount, now };
+        let subject = Subject::Change { payment: payment.id, attempt: id, kind: operation.kind };
+        Ok(Some((provider, Order::Change(operation.kind, order), subject)))
+    }
+
+    fn about_refund(&self, tx: &mut Tx<'_>, job: &Job) -> Result<Option<(String, Order, Subject)>, Error> {
+        let Some(id) = RefundId::parse(&job.object) else { return Ok(None) };
+        let Some(refund) = store::refunds::get(tx, job.scope, id)? else { return Ok(None) };
+        let Some(attempt) = store::attempts::get(tx, job.scope, refund.attempt)? else { return Ok(None) };
+        let provider = self.connector_of(tx, job, attempt.provider)?;
+        let now = self.object_time(tx, job.scope, refund.clock)?;
+        let order = RefundOrder {
+            refund: job.object.clone(),
+            attempt: refund.attempt.to_string(),
+            amount: refund.amount,
+            now,
+        };
+        Ok(Some((provider, Order::FindRefund(order), Subject::Refund { payment: refund.payment, refund: id })))
+    }
+
+    fn connector_of(&self, tx: &mut Tx<'_>, job: &Job, provider: domain::id::ProviderId) -> Result<String, Error> {
+        let provider = store::merchants::provider_by_id(tx, job.scope, provider)?;
+        provider.map(|p| p.connector).ok_or_else(|| Error::Internal(format!("{} has no provider", job.object)))
+    }
+
+    /// Does what is due by `now` in the time of `clock` (the wall clock's if `None`): settlements,
+    /// expiries and, for test clocks, jobs. How many things were done.
+    pub async fn run_due(&self, clock: Option<ClockId>, now: Timestamp) -> Result<usize, Error> {
+        let settle = self
+            .store
+            .read(move |tx| Ok::<_, Error>(store::payments::to_settle(tx, clock, now, BULK_ROWS)?))
+            .await?;
+        let expire = self
+            .store
+            .read(move |tx| Ok::<_, Error>(store::payments::to_expire(tx, clock, now, BULK_ROWS)?))
+            .await?;
+        let mut done = settle.len() + expire.len();
+        if !settle.is_empty() {
+            self.settle_payments(settle).await?;
+        }
+        for due in expire {
+            self.expire_payment(due).await?;
+        }
+        if let Some(clock) = clock {
+            let jobs = self
+                .store
+                .read(move |tx| Ok::<_, Error>(store::jobs::due_by_clock(tx, clock, now, BULK_ROWS)?))
+                .await?;
+            done += jobs.len();
+            for job in jobs {
+                self.run_job(job).await?;
+            }
+        }
+        Ok(done)
+    }
+
+    /// Ends challenges whose time is over. How many.
+    pub async fn lapse_challenges(&self) -> Result<usize, Error> {
+        let now = self.now();
+        let lapsed =
+            self.store.read(move |tx| Ok::<_, Error>(store::challenges::lapsed(tx, now, BULK_ROWS)?)).await?;
+        let count = lapsed.len();
+        for challenge in lapsed {
+            self.lapse_challenge(challenge).await?;
+        }
+        Ok(count)
+    }
+
+    /// Removes idempotency keys that are older than replies are kept. How many.
+    pub async fn purge_keys(&self) -> Result<u64, Error> {
+        let before = self.now().plus(-domain::limits::IDEMPOTENCY_KEPT_US);
+        self.store.write(move |tx| Ok::<_, Error>(store::idempotency::purge(tx, before, BULK_ROWS)?)).await
+    }
+}

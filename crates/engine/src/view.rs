@@ -1,0 +1,121 @@
+//! What renderers see: objects with what belongs to them, never rows. The same views, serialised and
+//! versioned, are the snapshots of events.
+
+use crate::error::Error;
+use domain::attempt::Attempt;
+use domain::balance::{BalanceTransaction, CurrencyBalance};
+use domain::customer::Customer;
+use domain::event::Event;
+use domain::payment::Payment;
+use domain::payment_method::PaymentMethod;
+use domain::refund::Refund;
+use domain::test_clock::TestClock;
+use domain::webhook::{Delivery, WebhookEndpoint};
+use serde::{Deserialize, Serialize};
+use store::Tx;
+use store::webhooks::DeliveryAttempt;
+
+/// Version of the serialised form below. Fields may be added with a default; anything else needs a
+/// new number and code that still reads the old one.
+pub const SNAPSHOT_VERSION: u32 = 1;
+
+/// A payment and what its surfaces show with it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PaymentView {
+    pub payment: Payment,
+    /// The method of the last failed attempt.
+    #[serde(default)]
+    pub failed_method: Option<PaymentMethod>,
+}
+
+/// One try to collect a payment, with the payment.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ChargeView {
+    pub attempt: Attempt,
+    pub payment: Payment,
+}
+
+/// An endpoint, with its secret where it may be shown: at creation and rotation.
+#[derive(Clone, Debug)]
+pub struct EndpointView {
+    pub endpoint: WebhookEndpoint,
+    pub secret: Option<String>,
+}
+
+#[derive(Clone, Debug)]
+pub struct DeliveryView {
+    pub delivery: Delivery,
+    pub event_type: String,
+    pub attempts: Vec<DeliveryAttempt>,
+}
+
+/// An event with its frozen object.
+#[derive(Clone, Debug)]
+pub struct EventView {
+    pub event: Event,
+    pub snapshot: Snapshot,
+    pub pending_deliveries: i64,
+}
+
+/// The objects of one commit as they were then; its events pick theirs by type.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Snapshot {
+    pub v: u32,
+    pub payment: Option<PaymentView>,
+    pub attempt: Option<Attempt>,
+    pub refund: Option<Refund>,
+    pub customer: Option<Customer>,
+    pub method: Option<PaymentMethod>,
+    pub clock: Option<TestClock>,
+    pub balances: Option<Vec<Balance>>,
+}
+
+/// A merchant's balance in one currency as a snapshot keeps it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Balance {
+    pub currency: domain::currency::Currency,
+    pub pending: i64,
+    pub available: i64,
+}
+
+impl From<&CurrencyBalance> for Balance {
+    fn from(b: &CurrencyBalance) -> Self {
+        Balance { currency: b.currency, pending: b.pending, available: b.available }
+    }
+}
+
+/// What a command or a read shows.
+#[derive(Clone, Debug)]
+pub enum View {
+    Payment(PaymentView),
+    Charge(ChargeView),
+    Refund(Refund),
+    Customer(Customer),
+    PaymentMethod(PaymentMethod),
+    Endpoint(EndpointView),
+    EndpointDeleted(domain::id::WebhookEndpointId),
+    Event(EventView),
+    Delivery(DeliveryView),
+    Clock(TestClock),
+    ClockDeleted(domain::id::ClockId),
+    BalanceTransaction(BalanceTransaction),
+}
+
+/// How a command ended.
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    Done(View),
+    /// The payment was declined: recorded, and the payment is open for another try.
+    Declined(PaymentView),
+}
+
+/// The view of a payment that was just read or changed in `tx`.
+pub(crate) fn payment_view(tx: &mut Tx<'_>, payment: Payment) -> Result<PaymentView, Error> {
+    let failed = payment.last_error.as_ref().and_then(|e| e.payment_method);
+    let failed_method = match failed {
+        Some(id) => store::payment_methods::get(tx, payment.scope, id)?,
+        None => None,
+    };
+    Ok(PaymentView { payment, failed_method })
+}

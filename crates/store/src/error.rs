@@ -1,0 +1,55 @@
+//! What can go wrong below the rules.
+
+/// A failure of the database or of the code that speaks to it; never a refusal by a rule.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The database cannot serve now: full disk, lost connection, busy, read-only, shutting down.
+    /// Nothing of the transaction is known to be stored; asking again later may work.
+    #[error("the database is unavailable: {0}")]
+    Unavailable(String),
+    /// A uniqueness rule refused a row.
+    #[error("a row with this key exists: {0}")]
+    Conflict(String),
+    /// Another transaction won; the closure is run again by the store itself.
+    #[error("the transaction must be repeated")]
+    Retry,
+    /// A statement or row that the code cannot have meant: a defect.
+    #[error("database defect: {0}")]
+    Defect(String),
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(e: rusqlite::Error) -> Self {
+        use rusqlite::ErrorCode as C;
+        match e.sqlite_error_code() {
+            Some(C::ConstraintViolation) if e.to_string().contains("UNIQUE") => StoreError::Conflict(e.to_string()),
+            Some(
+                C::DatabaseBusy
+                | C::DatabaseLocked
+                | C::DiskFull
+                | C::ReadOnly
+                | C::SystemIoFailure
+                | C::CannotOpen
+                | C::OutOfMemory,
+            ) => StoreError::Unavailable(e.to_string()),
+            _ => StoreError::Defect(e.to_string()),
+        }
+    }
+}
+
+impl From<postgres::Error> for StoreError {
+    fn from(e: postgres::Error) -> Self {
+        let Some(db) = e.as_db_error() else {
+            return StoreError::Unavailable(e.to_string());
+        };
+        match db.code().code() {
+            "40001" | "40P01" => StoreError::Retry,
+            "23505" => StoreError::Conflict(db.constraint().unwrap_or("unique").to_owned()),
+            // Connection, resource and shutdown classes, and a read-only server.
+            code if ["08", "53", "57", "58"].contains(&&code[..2]) || code == "25006" => {
+                StoreError::Unavailable(db.to_string())
+            }
+            _ => StoreError::Defect(format!("{} ({})", db.message(), db.code().code())),
+        }
+    }
+}

@@ -1,0 +1,92 @@
+use crate::error::StoreError;
+use crate::page::{self, Listed, PageQuery, Table, select};
+use crate::params;
+use crate::tx::{Param, Row, Tx};
+use domain::event::Event;
+use domain::id::{EventId, SnapshotId};
+use domain::scope::Scope;
+
+const COLUMNS: &str =
+    "id, merchant, live, type, object, snapshot, previous, request, idempotency_key, created_at";
+
+const TABLE: Table = Table { name: "events", columns: COLUMNS, id: "id" };
+
+fn event(row: &mut Row<'_>) -> Result<Event, StoreError> {
+    Ok(Event {
+        id: row.next()?,
+        scope: Scope { merchant: row.next()?, mode: row.next()? },
+        event_type: row.next()?,
+        object: row.next()?,
+        snapshot: row.next()?,
+        previous: row.next()?,
+        request: row.next()?,
+        idempotency_key: row.next()?,
+        created_at: row.next()?,
+    })
+}
+
+pub fn insert_snapshot(tx: &mut Tx<'_>, id: SnapshotId, body: &str) -> Result<(), StoreError> {
+    tx.execute("INSERT INTO snapshots (id, body) VALUES (?1, ?2)", params![id, body])?;
+    Ok(())
+}
+
+pub fn snapshot(tx: &mut Tx<'_>, id: SnapshotId) -> Result<String, StoreError> {
+    tx.one("SELECT body FROM snapshots WHERE id = ?1", params![id], |r| r.next())
+}
+
+pub fn insert(tx: &mut Tx<'_>, e: &Event) -> Result<(), StoreError> {
+    tx.execute(
+        "INSERT INTO events (id, merchant, live, type, object, snapshot, previous, request, idempotency_key, \
+         created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+        params![
+            e.id,
+            e.scope.merchant,
+            e.scope.mode,
+            e.event_type,
+            e.object,
+            e.snapshot,
+            e.previous,
+            e.request,
+            e.idempotency_key,
+            e.created_at,
+        ],
+    )?;
+    Ok(())
+}
+
+pub fn get(tx: &mut Tx<'_>, scope: Scope, id: EventId) -> Result<Option<Event>, StoreError> {
+    let sql = select(COLUMNS, "events WHERE id = ?1 AND merchant = ?2 AND live = ?3");
+    tx.opt(&sql, params![id, scope.merchant, scope.mode], event)
+}
+
+/// Which events a list shows.
+#[derive(Clone, Debug, Default)]
+pub struct EventFilter {
+    /// Only these types; all when empty.
+    pub types: Vec<domain::event::EventType>,
+    /// Only those whose deliveries all succeeded (true) or not (false).
+    pub delivered: Option<bool>,
+}
+
+const UNDELIVERED: &str =
+    "(SELECT COUNT(*) FROM deliveries d WHERE d.event = events.id AND d.status <> 'succeeded')";
+
+pub fn list(tx: &mut Tx<'_>, scope: Scope, filter: &EventFilter, query: &PageQuery) -> Listed<Event> {
+    let delivered = format!("CASE WHEN {UNDELIVERED} = 0 THEN 1 ELSE 0 END");
+    let mut filters = Vec::new();
+    if let Some(wanted) = filter.delivered {
+        filters.push((delivered.as_str(), Param::Int(i64::from(wanted))));
+    }
+    // The types come from our own list, so they may stand in the text.
+    let kinds: Vec<String> = filter.types.iter().map(|t| format!("'{}'", t.as_str())).collect();
+    let of_kind = format!("CASE WHEN type IN ({}) THEN 1 ELSE 0 END", kinds.join(", "));
+    if !kinds.is_empty() {
+        filters.push((of_kind.as_str(), Param::Int(1)));
+    }
+    page::list(tx, &TABLE, scope, &filters, query, event)
+}
+
+/// Deliveries of an event that have not succeeded or been given up.
+pub fn pending_deliveries(tx: &mut Tx<'_>, id: EventId) -> Result<i64, StoreError> {
+    tx.one("SELECT COUNT(*) FROM deliveries WHERE event = ?1 AND status = 'pending'", params![id], |r| r.next())
+}

@@ -1,0 +1,125 @@
+use crate::error::StoreError;
+use crate::page::select;
+use crate::params;
+use crate::tx::{Row, Tx};
+use domain::id::{FeeGroupId, MerchantId, ProviderId};
+use domain::merchant::{Merchant, MerchantMode, Provider};
+use domain::rate::TierName;
+use domain::scope::{Mode, Scope};
+use domain::time::Timestamp;
+
+fn merchant(row: &mut Row<'_>) -> Result<Merchant, StoreError> {
+    Ok(Merchant { id: row.next()?, name: row.next()?, created_at: row.next()? })
+}
+
+pub fn insert(tx: &mut Tx<'_>, m: &Merchant) -> Result<(), StoreError> {
+    tx.execute(
+        "INSERT INTO merchants (id, name, created_at) VALUES (?1, ?2, ?3)",
+        params![m.id, m.name, m.created_at],
+    )?;
+    Ok(())
+}
+
+pub fn get(tx: &mut Tx<'_>, id: MerchantId) -> Result<Option<Merchant>, StoreError> {
+    tx.opt("SELECT id, name, created_at FROM merchants WHERE id = ?1", params![id], merchant)
+}
+
+/// Every merchant, oldest first. For the operator's commands.
+pub fn all(tx: &mut Tx<'_>) -> Result<Vec<Merchant>, StoreError> {
+    tx.all("SELECT id, name, created_at FROM merchants ORDER BY id", &[], merchant)
+}
+
+const MODE_COLUMNS: &str =
+    "merchant, live, storefront, tier, fee_group, settlement_delay, refunds_below_zero";
+
+fn merchant_mode(row: &mut Row<'_>) -> Result<MerchantMode, StoreError> {
+    let scope = Scope { merchant: row.next()?, mode: row.next()? };
+    let storefront = row.next()?;
+    let tier: String = row.next()?;
+    let tier = TierName::parse(&tier).map_err(|e| StoreError::Defect(format!("tier {tier:?} {e}")))?;
+    Ok(MerchantMode {
+        scope,
+        storefront,
+        tier,
+        fee_group: row.next()?,
+        settlement_delay: row.next()?,
+        refunds_below_zero: row.next()?,
+    })
+}
+
+/// Writes what is set for a merchant in one mode, new or changed.
+pub fn put_mode(tx: &mut Tx<'_>, m: &MerchantMode) -> Result<(), StoreError> {
+    tx.execute(
+        "INSERT INTO merchant_modes (merchant, live, storefront, tier, fee_group, settlement_delay, \
+         refunds_below_zero) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (merchant, live) DO UPDATE SET \
+         storefront = excluded.storefront, tier = excluded.tier, fee_group = excluded.fee_group, \
+         settlement_delay = excluded.settlement_delay, refunds_below_zero = excluded.refunds_below_zero",
+        params![
+            m.scope.merchant,
+            m.scope.mode,
+            m.storefront,
+            m.tier.to_string(),
+            m.fee_group,
+            m.settlement_delay,
+            m.refunds_below_zero,
+        ],
+    )?;
+    Ok(())
+}
+
+pub fn mode(tx: &mut Tx<'_>, scope: Scope) -> Result<Option<MerchantMode>, StoreError> {
+    let sql = select(MODE_COLUMNS, "merchant_modes WHERE merchant = ?1 AND live = ?2");
+    tx.opt(&sql, params![scope.merchant, scope.mode], merchant_mode)
+}
+
+pub fn insert_storefront(tx: &mut Tx<'_>, m: &MerchantMode, name: &str, now: Timestamp) -> Result<(), StoreError> {
+    tx.execute(
+        "INSERT INTO storefronts (id, merchant, live, name, created_at) VALUES (?1, ?2, ?3, ?4, ?5)",
+        params![m.storefront, m.scope.merchant, m.scope.mode, name, now],
+    )?;
+    Ok(())
+}
+
+const PROVIDER_COLUMNS: &str = "id, merchant, live, connector, name, enabled";
+
+fn provider(row: &mut Row<'_>) -> Result<Provider, StoreError> {
+    Ok(Provider {
+        id: row.next()?,
+        scope: Scope { merchant: row.next()?, mode: row.next()? },
+        connector: row.next()?,
+        name: row.next()?,
+        enabled: row.next()?,
+    })
+}
+
+pub fn insert_provider(tx: &mut Tx<'_>, p: &Provider, now: Timestamp) -> Result<(), StoreError> {
+    tx.execute(
+        "INSERT INTO providers (id, merchant, live, connector, name, enabled, created_at) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        params![p.id, p.scope.merchant, p.scope.mode, p.connector, p.name, p.enabled, now],
+    )?;
+    Ok(())
+}
+
+/// The provider that new payments of this scope go to: the first one that is enabled.
+pub fn default_provider(tx: &mut Tx<'_>, scope: Scope) -> Result<Option<Provider>, StoreError> {
+    let rest = "providers WHERE merchant = ?1 AND live = ?2 AND enabled = 1 ORDER BY id LIMIT 1";
+    tx.opt(&select(PROVIDER_COLUMNS, rest), params![scope.merchant, scope.mode], provider)
+}
+
+pub fn provider_by_id(tx: &mut Tx<'_>, scope: Scope, id: ProviderId) -> Result<Option<Provider>, StoreError> {
+    let sql = select(PROVIDER_COLUMNS, "providers WHERE id = ?1 AND merchant = ?2 AND live = ?3");
+    tx.opt(&sql, params![id, scope.merchant, scope.mode], provider)
+}
+
+/// How many merchants use a fee group, in either mode.
+pub fn count_with_fee_group(tx: &mut Tx<'_>, group: FeeGroupId) -> Result<i64, StoreError> {
+    tx.one("SELECT COUNT(*) FROM merchant_modes WHERE fee_group = ?1", params![group], |r| r.next())
+}
+
+/// Scopes of all merchants in one mode.
+pub fn scopes(tx: &mut Tx<'_>, mode: Mode) -> Result<Vec<Scope>, StoreError> {
+    tx.all("SELECT merchant, live FROM merchant_modes WHERE live = ?1 ORDER BY merchant", params![mode], |r| {
+        Ok(Scope { merchant: r.next()?, mode: r.next()? })
+    })
+}

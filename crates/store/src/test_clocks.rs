@@ -1,0 +1,92 @@
+use crate::error::StoreError;
+use crate::page::{self, Listed, PageQuery, Table, select};
+use crate::params;
+use crate::tx::{Row, Tx};
+use domain::id::ClockId;
+use domain::scope::Scope;
+use domain::test_clock::TestClock;
+use domain::time::Timestamp;
+
+const COLUMNS: &str = "id, merchant, live, name, status, frozen_time, target, created_at, deletes_after";
+
+const TABLE: Table = Table { name: "test_clocks", columns: COLUMNS, id: "id" };
+
+fn clock(row: &mut Row<'_>) -> Result<TestClock, StoreError> {
+    Ok(TestClock {
+        id: row.next()?,
+        scope: Scope { merchant: row.next()?, mode: row.next()? },
+        name: row.next()?,
+        status: row.next()?,
+        frozen_time: row.next()?,
+        target: row.next()?,
+        created_at: row.next()?,
+        deletes_after: row.next()?,
+    })
+}
+
+pub fn insert(tx: &mut Tx<'_>, c: &TestClock) -> Result<(), StoreError> {
+    tx.execute(
+        "INSERT INTO test_clocks (id, merchant, live, name, status, frozen_time, target, created_at, deletes_after) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        params![
+            c.id,
+            c.scope.merchant,
+            c.scope.mode,
+            c.name,
+            c.status,
+            c.frozen_time,
+            c.target,
+            c.created_at,
+            c.deletes_after
+        ],
+    )?;
+    Ok(())
+}
+
+pub fn update(tx: &mut Tx<'_>, c: &TestClock) -> Result<(), StoreError> {
+    tx.execute(
+        "UPDATE test_clocks SET status = ?1, frozen_time = ?2, target = ?3 WHERE id = ?4",
+        params![c.status, c.frozen_time, c.target, c.id],
+    )?;
+    Ok(())
+}
+
+pub fn delete(tx: &mut Tx<'_>, id: ClockId) -> Result<(), StoreError> {
+    tx.execute("DELETE FROM test_clocks WHERE id = ?1", params![id])?;
+    Ok(())
+}
+
+pub fn get(tx: &mut Tx<'_>, scope: Scope, id: ClockId) -> Result<Option<TestClock>, StoreError> {
+    let sql = select(COLUMNS, "test_clocks WHERE id = ?1 AND merchant = ?2 AND live = ?3");
+    tx.opt(&sql, params![id, scope.merchant, scope.mode], clock)
+}
+
+pub fn lock(tx: &mut Tx<'_>, scope: Scope, id: ClockId) -> Result<Option<TestClock>, StoreError> {
+    let sql = select(COLUMNS, "test_clocks WHERE id = ?1 AND merchant = ?2 AND live = ?3 /* for update */");
+    tx.opt(&sql, params![id, scope.merchant, scope.mode], clock)
+}
+
+pub fn list(tx: &mut Tx<'_>, scope: Scope, query: &PageQuery) -> Listed<TestClock> {
+    page::list(tx, &TABLE, scope, &[], query, clock)
+}
+
+pub fn count(tx: &mut Tx<'_>, scope: Scope) -> Result<i64, StoreError> {
+    tx.one("SELECT COUNT(*) FROM test_clocks WHERE merchant = ?1", params![scope.merchant], |r| r.next())
+}
+
+/// Clocks with an advance to work off, of any merchant.
+pub fn advancing(tx: &mut Tx<'_>, limit: i64) -> Result<Vec<TestClock>, StoreError> {
+    tx.all(&select(COLUMNS, "test_clocks WHERE status = 'advancing' ORDER BY id LIMIT ?1"), params![limit], clock)
+}
+
+/// The earliest instant up to `until` at which something that lives by `clock` is due.
+pub fn next_due(tx: &mut Tx<'_>, clock: ClockId, until: Timestamp) -> Result<Option<Timestamp>, StoreError> {
+    tx.one(
+        "SELECT MIN(t) FROM (\
+         SELECT MIN(available_on) AS t FROM payments WHERE clock = ?1 AND pending_balance > 0 AND available_on <= ?2 \
+         UNION ALL SELECT MIN(capture_before) FROM payments WHERE clock = ?1 AND capture_before <= ?2 AND op_kind IS NULL \
+         UNION ALL SELECT MIN(due_at) FROM jobs WHERE clock = ?1 AND due_at <= ?2) AS due",
+        params![clock, until],
+        |r| r.next(),
+    )
+}

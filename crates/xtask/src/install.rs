@@ -1,0 +1,148 @@
+//! Finding the programs that the tests need, and installing the missing ones with Debian's and Python's
+//! own package managers.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::{env, fs};
+
+use anyhow::{Context, Result, bail};
+
+use crate::postgres;
+use crate::process::{
+    first_line, is_executable, on_path, render, run, say, succeeds, target_dir, workspace_root,
+};
+
+/// Where everything is that a test may need besides Rust.
+pub struct Tools {
+    /// Directory of `initdb` and `postgres`.
+    pub postgres: PathBuf,
+    pub chromium: PathBuf,
+    /// Python of the virtual environment that holds the packages of `tests/clients/python/requirements.txt`.
+    pub python: PathBuf,
+}
+
+impl Tools {
+    /// Finds all tools, first installing those that are missing when `install` is set.
+    ///
+    /// # Errors
+    /// When one is missing and may not or cannot be installed; the error names it and what to do.
+    pub fn ensure(install: bool) -> Result<Self> {
+        ensure_packages(&[POSTGRES, CHROMIUM, PYTHON], install)?;
+        Ok(Self {
+            postgres: postgres::find_programs().context(POSTGRES.missing())?,
+            chromium: find_chromium().context(CHROMIUM.missing())?,
+            python: ensure_clients(install)?,
+        })
+    }
+}
+
+/// The directory of the PostgreSQL server programs, installed if need be.
+pub fn ensure_postgres() -> Result<PathBuf> {
+    ensure_packages(&[POSTGRES], true)?;
+    postgres::find_programs().context(POSTGRES.missing())
+}
+
+/// Something that Debian packages provide.
+#[derive(Clone, Copy)]
+struct Requirement {
+    what: &'static str,
+    packages: &'static [&'static str],
+    present: fn() -> bool,
+}
+
+const POSTGRES: Requirement = Requirement {
+    what: "the PostgreSQL server programs (initdb, postgres)",
+    packages: &["postgresql"],
+    present: || postgres::find_programs().is_some(),
+};
+const CHROMIUM: Requirement = Requirement {
+    what: "Chromium (chromium on PATH, or PAYMENTGATE_CHROMIUM)",
+    packages: &["chromium"],
+    present: || find_chromium().is_some(),
+};
+const PYTHON: Requirement = Requirement {
+    what: "Python 3.9 or newer with venv and pip (python3 on PATH)",
+    packages: &["python3", "python3-venv"],
+    present: || find_python().is_some(),
+};
+
+impl Requirement {
+    fn missing(&self) -> String {
+        format!("{} not found; on Debian: apt-get install {}", self.what, self.packages.join(" "))
+    }
+}
+
+fn ensure_packages(requirements: &[Requirement], install: bool) -> Result<()> {
+    let missing: Vec<&Requirement> = requirements.iter().filter(|one| !(one.present)()).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let packages: Vec<&str> = missing.iter().flat_map(|one| one.packages).copied().collect();
+    if !install {
+        let list: Vec<String> = missing.iter().map(|one| one.missing()).collect();
+        bail!("{}\n(or run `cargo xtask test` without --no-install)", list.join("\n"));
+    }
+    for one in &missing {
+        say(&format!("missing: {}", one.what));
+    }
+    apt_get(&["update"])?;
+    apt_get(&[&["install", "-y"], packages.as_slice()].concat())
+}
+
+fn apt_get(args: &[&str]) -> Result<()> {
+    if on_path("apt-get").is_none() {
+        bail!("there is no apt-get here; install by hand what is named above, then run this again");
+    }
+    let root = first_line(Command::new("id").arg("-u"))? == "0";
+    if !root && on_path("sudo").is_none() {
+        bail!("neither root nor sudo; as root: apt-get {}", args.join(" "));
+    }
+    let mut command = if root { Command::new("env") } else { Command::new("sudo") };
+    command.args(["DEBIAN_FRONTEND=noninteractive", "apt-get"]).args(args);
+    say(&format!("running {}", render(&command)));
+    run(&mut command)
+}
+
+fn find_chromium() -> Option<PathBuf> {
+    let named = env::var_os("PAYMENTGATE_CHROMIUM").map(PathBuf::from).filter(|file| is_executable(file));
+    named.or_else(|| ["chromium", "chromium-browser", "google-chrome"].into_iter().find_map(on_path))
+}
+
+/// A Python that can make virtual environments. Debian ships `ensurepip` in `python3-venv` alone; a Python
+/// that comes first on PATH may lack it while Debian's own has it.
+fn find_python() -> Option<PathBuf> {
+    const CHECK: &str = "import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 9))";
+    let candidates = on_path("python3").into_iter().chain([PathBuf::from("/usr/bin/python3")]);
+    candidates.into_iter().find(|python| succeeds(Command::new(python).args(["-c", CHECK])))
+}
+
+/// The virtual environment with the client libraries, made anew when it is missing, broken, or of another
+/// list of packages.
+fn ensure_clients(install: bool) -> Result<PathBuf> {
+    let requirements = workspace_root()?.join("tests/clients/python/requirements.txt");
+    let wanted = fs::read_to_string(&requirements).with_context(|| requirements.display().to_string())?;
+    let dir = target_dir()?.join("clients/python");
+    let python = dir.join("bin/python");
+    // Written last, so that an installation which was cut short is not taken for a whole one.
+    let stamp = dir.join("installed.txt");
+
+    let current = fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted);
+    if current && succeeds(Command::new(&python).args(["-c", "import stripe"])) {
+        return Ok(python);
+    }
+    if !install {
+        bail!("the Python packages of {} are not installed; run `cargo xtask test`", requirements.display());
+    }
+    say(&format!("making {} with {}", dir.display(), wanted.lines().collect::<Vec<_>>().join(", ")));
+    make_environment(&dir, &requirements)?;
+    fs::write(&stamp, wanted).with_context(|| format!("cannot write {}", stamp.display()))?;
+    Ok(python)
+}
+
+fn make_environment(dir: &Path, requirements: &Path) -> Result<()> {
+    let system_python = find_python().context(PYTHON.missing())?;
+    run(Command::new(system_python).args(["-m", "venv", "--clear"]).arg(dir))?;
+    run(Command::new(dir.join("bin/python"))
+        .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"])
+        .arg(requirements))
+}
