@@ -29,6 +29,8 @@ pub struct ReplySpec {
     pub surface: &'static str,
     pub kind: String,
     pub expand: Vec<String>,
+    /// The request that the reply answers, `req_…`.
+    pub request: String,
 }
 
 /// One request.

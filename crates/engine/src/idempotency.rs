@@ -105,7 +105,7 @@ impl Engine {
             return Ok(Some(Reply { replayed: false, ..reply }));
         }
         let surface = self.surface(&known.surface)?;
-        let stored = ReplySpec { surface, kind: known.reply_kind, expand: known.expand };
+        let stored = ReplySpec { surface, kind: known.reply_kind, expand: known.expand, request: known.request };
         let reply = self.render(tx, scope, &stored, outcome)?;
         let sealed = self.vault.seal(&context(scope, key), reply.body.as_bytes())?;
         store::idempotency::finish(tx, scope, key, i64::from(reply.status), &sealed)?;

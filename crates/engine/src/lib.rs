@@ -29,6 +29,7 @@ pub mod webhook_endpoints;
 pub use call::{Call, Caller, IdempotentRequest, RenderReply, Reply, ReplySpec};
 pub use error::Error;
 pub use ids::wall_clock;
+pub use connectors::{ChallengeAnswer, MethodInput};
 pub use provider::MethodChoice;
 pub use settings::Settings;
 pub use store::balance::BalanceFilter;

@@ -1,1 +1,5 @@
-fn main() {}
+//! `paymentgate`: the gateway and its operator's commands.
+
+fn main() -> std::process::ExitCode {
+    server::cli::run()
+}

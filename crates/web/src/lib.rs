@@ -1,2 +1,12 @@
+//! What all surfaces share: reading requests, knowing who asks, limits, and the layer around it all.
+//! Nothing here knows a wire format's names.
+
+pub mod app;
+pub mod body;
+pub mod credentials;
+pub mod middleware;
 pub mod params;
 pub mod rate_limit;
+
+pub use app::{App, Urls};
+pub use middleware::{Peer, RequestId, RouteName};

@@ -1,0 +1,446 @@
+//! From an HTTP request to a handler and back: limits, key, access, body, idempotency, headers. In
+//! this order, so that whoever is refused has cost as little as possible.
+
+use crate::error::ApiError;
+use crate::request::{Answer, Mount, Request};
+use crate::routes::{Access, Endpoint, ROUTES};
+use crate::{docs, reply};
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{RawPathParams, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
+use axum::response::Response;
+use axum::routing::{MethodFilter, get, on};
+use domain::limits::IDEMPOTENCY_KEY_CHARS;
+use domain::merchant::KeyKind;
+use domain::rate::Tier;
+use engine::{Caller, IdempotentRequest, wall_clock};
+use std::net::{IpAddr, Ipv4Addr};
+use web::body::BodyRefusal;
+use web::params::Params;
+use web::rate_limit::Verdict;
+use web::{App, Peer, RequestId, RouteName};
+
+/// Requests without a valid key, per address.
+const ANONYMOUS: Tier = Tier { per_minute: 50, per_second: 5, burst: 50 };
+/// Leaves that must not enter a fingerprint: a security code may not even be kept as a digest.
+const SECRET_LEAVES: &[&str] = &["card.cvc", "payment_method_data.card.cvc"];
+
+static LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
+static REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
+static RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
+static REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
+static SHOULD_RETRY: HeaderName = HeaderName::from_static("stripe-should-retry");
+static IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+/// The `api` listener: `/v2/…` and, for Stripe clients, `/stripe/v1/…`.
+pub fn router(app: App) -> Router {
+    let v2 = mount(&app, Mount::V2);
+    let stripe = mount(&app, Mount::Stripe);
+    Router::new()
+        .nest("/v2", v2)
+        .nest("/stripe/v1", stripe)
+        .route("/docs/errors", get(docs::errors))
+        .fallback(unknown)
+        .method_not_allowed_fallback(not_allowed)
+        .with_state(app)
+}
+
+/// The optional listener for Stripe clients that take only a host and a port: `/v1/…`.
+pub fn root_router(app: App) -> Router {
+    let stripe = mount(&app, Mount::Stripe);
+    Router::new().nest("/v1", stripe).fallback(unknown).method_not_allowed_fallback(not_allowed).with_state(app)
+}
+
+fn mount(_app: &App, mount: Mount) -> Router<App> {
+    let mut router = Router::new();
+    for endpoint in ROUTES {
+        let filter = match endpoint.method {
+            "GET" => MethodFilter::GET,
+            "DELETE" => MethodFilter::DELETE,
+            _ => MethodFilter::POST,
+        };
+        let handler = move |State(app): State<App>, path: RawPathParams, request: axum::extract::Request| async move {
+            let path = path.iter().map(|(_, value)| value.to_owned()).collect();
+            dispatch(app, endpoint, mount, path, request).await
+        };
+        router = router.route(endpoint.path, on(filter, handler));
+        if endpoint.access != Access::Secret && endpoint.method == "POST" {
+            router = router.route(endpoint.path, on(MethodFilter::OPTIONS, preflight));
+        }
+    }
+    router
+}
+
+/// Browsers may send publishable keys from any page; that is what they are for.
+async fn preflight() -> Response {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    let headers = response.headers_mut();
+    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, POST"));
+    headers.insert(
+        header::ACCESS_CONTROL_ALLOW_HEADERS,
+        HeaderValue::from_static("Authorization, Content-Type, Idempotency-Key"),
+    );
+    headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("3600"));
+    response
+}
+
+async fn unknown(State(app): State<App>, request: axum::extract::Request) -> Response {
+    let (parts, _) = request.into_parts();
+    let path: String = parts.uri.path().chars().take(120).collect();
+    let message = format!("Unrecognized request URL ({}: {path}). Check the path against the API reference.", parts.method);
+    let error = ApiError::new(StatusCode::NOT_FOUND, "invalid_request_error", message).code("url_not_found");
+    outside(&app, &parts.headers, &parts.extensions, &error).await
+}
+
+async fn not_allowed(State(app): State<App>, request: axum::extract::Request) -> Response {
+    let (parts, _) = request.into_parts();
+    let message = format!("{} is not allowed at this address. Check the method against the API reference.", parts.method);
+    let error =
+        ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "invalid_request_error", message).code("method_not_allowed");
+    outside(&app, &parts.headers, &parts.extensions, &error).await
+}
+
+/// An answer where no route is: with the limits of whoever asks, like every answer.
+async fn outside(app: &App, headers: &HeaderMap, extensions: &axum::http::Extensions, error: &ApiError) -> Response {
+    let known = match web::credentials::api_key(headers) {
+        Ok(key) => app.engine.authenticate(&key).await.ok().flatten(),
+        Err(_) => None,
+    };
+    let verdict = match known {
+        Some(caller) => take(app, &caller).await.unwrap_or_else(|_| anonymous(app, extensions)),
+        None => anonymous(app, extensions),
+    };
+    let error = if verdict.allowed { None } else { Some(too_many(&verdict)) }.map_or_else(|| refusal(app, error, extensions), |e| refusal(app, &e, extensions));
+    with_limits(error, &verdict)
+}
+
+fn request_id(extensions: &axum::http::Extensions) -> String {
+    extensions.get::<RequestId>().map(|r| r.0.clone()).unwrap_or_default()
+}
+
+fn refusal(app: &App, error: &ApiError, extensions: &axum::http::Extensions) -> Response {
+    let body = reply::error_body(&app.urls, error, &request_id(extensions));
+    let mut response = json(error.status, body);
+    if let Some(seconds) = error.retry_after {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    if error.status == StatusCode::CONFLICT {
+        response.headers_mut().insert(SHOULD_RETRY.clone(), HeaderValue::from_static("true"));
+    }
+    response
+}
+
+fn json(status: StatusCode, body: String) -> Response {
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+fn with_limits(mut response: Response, verdict: &Verdict) -> Response {
+    let headers = response.headers_mut();
+    headers.insert(LIMIT.clone(), HeaderValue::from(verdict.limit));
+    headers.insert(REMAINING.clone(), HeaderValue::from(verdict.remaining));
+    headers.insert(RESET.clone(), HeaderValue::from(verdict.reset_at));
+    response
+}
+
+fn too_many(verdict: &Verdict) -> ApiError {
+    let mut error = ApiError::new(StatusCode::TOO_MANY_REQUESTS, "rate_limit_exceeded", "Too many requests.");
+    error.retry_after = Some(verdict.retry_after.max(1));
+    error
+}
+
+/// One answer for every way of not having a valid key, so that it tells nothing about keys.
+fn unauthenticated() -> ApiError {
+    ApiError::new(
+        StatusCode::UNAUTHORIZED,
+        "authentication_error",
+        "No valid API key. Send your secret key as 'Authorization: Bearer sk_…', or as the user name of HTTP Basic \
+         authentication with an empty password.",
+    )
+}
+
+fn anonymous(app: &App, extensions: &axum::http::Extensions) -> Verdict {
+    let ip = extensions.get::<Peer>().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |p| p.0.ip());
+    let mut key = [0u8; 16];
+    match ip {
+        IpAddr::V4(v4) => key[12..].copy_from_slice(&v4.octets()),
+        // One customer of an access network has a whole /64.
+        IpAddr::V6(v6) => key[..8].copy_from_slice(&v6.octets()[..8]),
+    }
+    app.limiter.take(&key, ANONYMOUS, wall_clock().0)
+}
+
+fn bucket(caller: &Caller) -> [u8; 16] {
+    let mut key = [0xff; 16];
+    key[..12].copy_from_slice(&caller.key.0.0);
+    key
+}
+
+async fn take(app: &App, caller: &Caller) -> Result<Verdict, ApiError> {
+    let tier = app.engine.settings(caller.scope).await?.mode.tier.limits();
+    Ok(app.limiter.take(&bucket(caller), tier, wall_clock().0))
+}
+
+async fn dispatch(
+    app: App,
+    endpoint: &'static Endpoint,
+    mount: Mount,
+    path: Vec<String>,
+    request: axum::extract::Request,
+) -> Response {
+    let (parts, body) = request.into_parts();
+    let extensions = &parts.extensions;
+    let (mut response, verdict) = match identify(&app, &parts.headers, &parts.uri, extensions).await {
+        Err((error, verdict)) => (refusal(&app, &error, extensions), verdict),
+        Ok((caller, verdict)) => {
+            let answered = Exchange { app: &app, endpoint, mount, parts: &parts, caller, verdict: &verdict };
+            let (response, verdict) = answered.run(path, body).await;
+            let origin = parts.headers.contains_key(header::ORIGIN);
+            (allow_origin(response, origin, caller.kind), verdict)
+        }
+    };
+    response.extensions_mut().insert(RouteName(endpoint.path));
+    with_limits(response, &verdict)
+}
+
+/// Only answers to publishable keys may be read by a page of another site.
+fn allow_origin(mut response: Response, from_browser: bool, kind: KeyKind) -> Response {
+    match (from_browser, kind) {
+        (true, KeyKind::Publishable) => {
+            let any = HeaderValue::from_static("*");
+            response.headers_mut().insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, any);
+        }
+        (true, KeyKind::Secret) => tracing::warn!("a secret key was sent from a browser page: rotate it"),
+        (false, _) => {}
+    }
+    response
+}
+
+/// Who asks, and whether they may ask now. Verdicts come with refusals too: every answer has limits.
+async fn identify(
+    app: &App,
+    headers: &HeaderMap,
+    uri: &Uri,
+    extensions: &axum::http::Extensions,
+) -> Result<(Caller, Verdict), (ApiError, Verdict)> {
+    let refuse = |error: ApiError| {
+        let verdict = anonymous(app, extensions);
+        let error = if verdict.allowed { error } else { too_many(&verdict) };
+        (error, verdict)
+    };
+    let in_query = uri.query().is_some_and(|q| q.split('&').any(|p| p.starts_with("api_key=") || p.starts_with("key=")));
+    if in_query {
+        tracing::warn!("an API key was sent in a query string, where logs keep it: rotate it");
+        return Err(refuse(unauthenticated()));
+    }
+    let key = web::credentials::api_key(headers).map_err(|_| refuse(unauthenticated()))?;
+    let caller = match app.engine.authenticate(&key).await {
+        Ok(Some(caller)) => caller,
+        Ok(None) => return Err(refuse(unauthenticated())),
+        Err(e) => return Err(refuse(e.into())),
+    };
+    match take(app, &caller).await {
+        Ok(verdict) => Ok((caller, verdict)),
+        Err(e) => Err(refuse(e)),
+    }
+}
+
+/// One authenticated request on its way through.
+struct Exchange<'a> {
+    app: &'a App,
+    endpoint: &'static Endpoint,
+    mount: Mount,
+    parts: &'a axum::http::request::Parts,
+    caller: Caller,
+    verdict: &'a Verdict,
+}
+
+impl Exchange<'_> {
+    async fn run(&self, path: Vec<String>, body: Body) -> (Response, Verdict) {
+        let verdict = self.verdict.clone();
+        let repeats = self.parts.headers.contains_key(&IDEMPOTENCY_KEY) && self.endpoint.method == "POST";
+        if !verdict.allowed && !repeats {
+            return (refusal(self.app, &too_many(&verdict), &self.parts.extensions), verdict);
+        }
+        match self.answer(path, body, verdict.allowed).await {
+            Err(error) => (refusal(self.app, &error, &self.parts.extensions), verdict),
+            Ok(Answer::Json(value)) => (json(StatusCode::OK, value.to_string()), verdict),
+            Ok(Answer::Reply(reply)) => {
+                let status = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::OK);
+                if !reply.replayed {
+                    return (json(status, reply.body), verdict);
+                }
+                match self.free_replay(verdict.allowed).await {
+                    Err((error, verdict)) => (refusal(self.app, &error, &self.parts.extensions), verdict),
+                    Ok(verdict) => {
+                        let mut response = json(status, reply.body);
+                        response.headers_mut().insert(REPLAYED.clone(), HeaderValue::from_static("true"));
+                        (response, verdict)
+                    }
+                }
+            }
+        }
+    }
+
+    /// A replay takes no token of the key's limit, but has a bucket of its own: free must not mean
+    /// without bound.
+    async fn free_replay(&self, took: bool) -> Result<Verdict, (ApiError, Verdict)> {
+        let tier = match self.app.engine.settings(self.caller.scope).await {
+            Ok(settings) => settings.mode.tier.limits(),
+            Err(e) => return Err((e.into(), self.verdict.clone())),
+        };
+        let (key, now) = (bucket(&self.caller), wall_clock().0);
+        if took {
+            self.app.limiter.give_back(&key, now);
+        }
+        let replay = self.app.limiter.take_replay(&key, tier, now);
+        let shown = self.app.limiter.peek(&key, tier, now);
+        if replay.allowed { Ok(shown) } else { Err((too_many(&replay), shown)) }
+    }
+
+    async fn answer(&self, path: Vec<String>, body: Body, allowed: bool) -> Result<Answer, ApiError> {
+        self.check_access()?;
+        let params = self.params(body).await?;
+        let request = self.request(path, params)?;
+        if allowed {
+            return (self.endpoint.handler)(request).await;
+        }
+        // Over the limit: only a repetition of what was answered before gets an answer.
+        let call = request.call(Default::default(), Vec::new());
+        match request.engine().replay(&call).await? {
+            Some(reply) => Ok(Answer::Reply(reply)),
+            None => Err(too_many(self.verdict)),
+        }
+    }
+
+    fn check_access(&self) -> Result<(), ApiError> {
+        if self.caller.kind == KeyKind::Publishable && self.endpoint.access == Access::Secret {
+            let message = "A publishable key (pk_…) cannot be used for this request. Use a secret key (sk_…), from \
+                           your server only.";
+            let error = ApiError::new(StatusCode::FORBIDDEN, "permission_error", message);
+            return Err(error.code("insufficient_permissions"));
+        }
+        if self.endpoint.test_only && self.caller.scope.mode.is_live() {
+            return Err(ApiError::not_found("test helper", self.endpoint.path));
+        }
+        for name in ["stripe-account", "pg-account"] {
+            if self.parts.headers.contains_key(name) {
+                let message = format!("The header {name} was sent, but connected accounts are not offered. Remove it.");
+                return Err(ApiError::invalid("connected_accounts_not_supported", message).param(name));
+            }
+        }
+        Ok(())
+    }
+
+    async fn params(&self, body: Body) -> Result<Params, ApiError> {
+        let query = Params::from_query(self.parts.uri.query().unwrap_or(""))?;
+        if self.endpoint.method != "POST" {
+            return Ok(query);
+        }
+        let headers = &self.parts.headers;
+        let unsupported = |message: &str| {
+            ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "invalid_request_error", message)
+                .code("content_type_unsupported")
+        };
+        let encoding = headers.get(header::CONTENT_ENCODING).map(HeaderValue::as_bytes);
+        if !matches!(encoding, None | Some(b"identity" | b"")) {
+            return Err(unsupported("Compressed request bodies are not accepted. Send the body as it is."));
+        }
+        let bytes = web::body::read(body).await.map_err(body_refused)?;
+        let kind = headers.get(header::CONTENT_TYPE).map(|v| v.to_str().unwrap_or("?").to_ascii_lowercase());
+        let (kind, rest) = match kind.as_deref() {
+            None => ("", ""),
+            Some(text) => text.split_once(';').unwrap_or((text, "")),
+        };
+        let charset = rest.trim().strip_prefix("charset=").unwrap_or("utf-8").trim_matches('"');
+        if charset != "utf-8" {
+            return Err(unsupported("Only UTF-8 bodies are accepted."));
+        }
+        let body = match kind.trim() {
+            "application/json" => Params::from_json(&bytes)?,
+            "application/x-www-form-urlencoded" => Params::from_form(&bytes)?,
+            _ if bytes.is_empty() => Params::empty(),
+            _ => {
+                let message = "Send the body as application/x-www-form-urlencoded or application/json, and name the \
+                               type in Content-Type.";
+                return Err(unsupported(message));
+            }
+        };
+        Ok(query.merge(body)?)
+    }
+
+    fn request(&self, path: Vec<String>, params: Params) -> Result<Request, ApiError> {
+        let request_id = request_id(&self.parts.extensions);
+        let idempotency = match self.endpoint.method {
+            "POST" => self.idempotency(&path, &params)?,
+            _ => None,
+        };
+        let mut route_path = String::new();
+        let mut ids = path.iter();
+        for segment in self.endpoint.path.split('/').skip(1) {
+            let segment = if segment.starts_with('{') { ids.next().map_or("", String::as_str) } else { segment };
+            route_path.push('/');
+            route_path.push_str(segment);
+        }
+        Ok(Request {
+            app: self.app.clone(),
+            caller: self.caller,
+            mount: self.mount,
+            path,
+            params,
+            request_id,
+            idempotency,
+            route_path,
+        })
+    }
+
+    fn idempotency(&self, path: &[String], params: &Params) -> Result<Option<IdempotentRequest>, ApiError> {
+        let mut values = self.parts.headers.get_all(&IDEMPOTENCY_KEY).iter();
+        let Some(value) = values.next() else { return Ok(None) };
+        let refuse = |message: &str| {
+            Err(ApiError::new(StatusCode::BAD_REQUEST, "idempotency_error", message).code("idempotency_key_invalid"))
+        };
+        if values.next().is_some() {
+            return refuse("Idempotency-Key was sent twice. Send it once.");
+        }
+        let Ok(key) = std::str::from_utf8(value.as_bytes()) else {
+            return refuse("Idempotency-Key must be UTF-8 text. A random UUID is a good choice.");
+        };
+        let key = key.trim();
+        if key.is_empty() || key.chars().count() > IDEMPOTENCY_KEY_CHARS || key.chars().any(char::is_control) {
+            return refuse(
+                "Idempotency-Key must have 1 to 255 characters, none of them control characters. A random UUID is a \
+                 good choice.",
+            );
+        }
+        let mut print = self.app.engine.vault.fingerprint();
+        print.part(crate::SURFACE.as_bytes());
+        print.part(Method::POST.as_str().as_bytes());
+        print.part(self.endpoint.path.as_bytes());
+        for id in path {
+            print.part(id.as_bytes());
+        }
+        let mut canonical = Vec::new();
+        params.canonical(SECRET_LEAVES, &mut |bytes| canonical.extend_from_slice(bytes));
+        print.part(&canonical);
+        Ok(Some(IdempotentRequest { key: key.to_owned(), fingerprint: print.finish() }))
+    }
+}
+
+fn body_refused(refusal: BodyRefusal) -> ApiError {
+    let (status, code, message) = match refusal {
+        BodyRefusal::TooLarge => {
+            (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", "The body is larger than 64 KiB. Send less.")
+        }
+        BodyRefusal::TooSlow => {
+            (StatusCode::REQUEST_TIMEOUT, "body_too_slow", "The body did not arrive within 10 seconds.")
+        }
+        BodyRefusal::Broken => (StatusCode::BAD_REQUEST, "body_broken", "The body could not be read to its end."),
+    };
+    ApiError::new(status, "invalid_request_error", message).code(code)
+}

@@ -1,0 +1,350 @@
+//! The v2 error envelope, and how every refusal of the engine looks in it.
+
+use axum::http::StatusCode;
+use domain::outcome::Decline;
+use domain::payment::Refusal;
+use domain::refund::RefundRefusal;
+use domain::test_clock::AdvanceRefusal;
+use engine::Error;
+use engine::view::PaymentView;
+use serde_json::{Map, Value, json};
+use web::Urls;
+use web::params::ParamError;
+
+/// An answer in the error envelope.
+#[derive(Debug)]
+pub struct ApiError {
+    pub status: StatusCode,
+    pub kind: &'static str,
+    pub code: Option<String>,
+    pub param: Option<String>,
+    pub message: String,
+    pub decline_code: Option<String>,
+    pub retry_after: Option<u32>,
+    /// The payment that the error is about, shown whole.
+    pub payment: Option<Box<PaymentView>>,
+}
+
+const INVALID: &str = "invalid_request_error";
+
+impl ApiError {
+    pub fn new(status: StatusCode, kind: &'static str, message: impl Into<String>) -> ApiError {
+        ApiError {
+            status,
+            kind,
+            code: None,
+            param: None,
+            message: message.into(),
+            decline_code: None,
+            retry_after: None,
+            payment: None,
+        }
+    }
+
+    /// 400 with a code.
+    pub fn invalid(code: &str, message: impl Into<String>) -> ApiError {
+        ApiError::new(StatusCode::BAD_REQUEST, INVALID, message).code(code)
+    }
+
+    /// 404: the object that the address names does not exist for this key.
+    pub fn not_found(kind: &str, id: &str) -> ApiError {
+        let shown: String = id.chars().take(80).collect();
+        let message = format!("No such {kind}: '{shown}'. Check the id, and that the key's mode and account match it.");
+        ApiError::new(StatusCode::NOT_FOUND, INVALID, message).code("resource_missing").param("id")
+    }
+
+    pub fn code(mut self, code: &str) -> ApiError {
+        self.code = Some(code.to_owned());
+        self
+    }
+
+    pub fn param(mut self, param: &str) -> ApiError {
+        self.param = Some(param.to_owned());
+        self
+    }
+
+    fn payment(mut self, payment: Box<PaymentView>) -> ApiError {
+        self.payment = Some(payment);
+        self
+    }
+
+    /// The envelope as JSON.
+    pub fn body(&self, urls: &Urls, request: &str) -> Value {
+        let mut error = Map::new();
+        error.insert("type".to_owned(), json!(self.kind));
+        if let Some(code) = &self.code {
+            error.insert("code".to_owned(), json!(code));
+            error.insert("doc_url".to_owned(), json!(format!("{}/docs/errors#{code}", urls.api)));
+        }
+        if let Some(decline_code) = &self.decline_code {
+            error.insert("decline_code".to_owned(), json!(decline_code));
+        }
+        error.insert("message".to_owned(), json!(self.message));
+        if let Some(param) = &self.param {
+            error.insert("param".to_owned(), json!(param));
+        }
+        if let Some(seconds) = self.retry_after {
+            error.insert("retry_after".to_owned(), json!(seconds));
+        }
+        error.insert("request_id".to_owned(), json!(request));
+        if let Some(payment) = &self.payment {
+            let charge = payment.payment.last_error.as_ref().and_then(|e| e.attempt);
+            if let Some(charge) = charge.filter(|_| self.status == StatusCode::PAYMENT_REQUIRED) {
+                error.insert("charge".to_owned(), json!(charge.to_string()));
+            }
+            if let Some(method) = &payment.failed_method {
+                error.insert("payment_method".to_owned(), crate::render::payment_method(method));
+            }
+            error.insert("payment_intent".to_owned(), crate::render::payment_intent(urls, payment));
+        }
+        json!({ "error": error })
+    }
+}
+
+/// A decline: 402, with what the card network said.
+pub fn card_error(decline: &Decline, param: Option<&str>) -> ApiError {
+    let mut error = ApiError::new(StatusCode::PAYMENT_REQUIRED, "card_error", decline.message.clone());
+    error.code = Some(decline.code.clone());
+    error.decline_code.clone_from(&decline.decline_code);
+    error.param = param.map(str::to_owned);
+    error
+}
+
+/// The answer to a confirm that was declined.
+pub fn declined(view: &PaymentView) -> ApiError {
+    let error = match &view.payment.last_error {
+        Some(failed) => card_error(&failed.decline, None),
+        None => ApiError::new(StatusCode::PAYMENT_REQUIRED, "card_error", "The payment was declined."),
+    };
+    error.payment(Box::new(view.clone()))
+}
+
+impl From<ParamError> for ApiError {
+    fn from(e: ParamError) -> Self {
+        let mut error = ApiError::invalid(e.code, e.message);
+        error.param = e.param;
+        error
+    }
+}
+
+impl From<Error> for ApiError {
+    fn from(e: Error) -> Self {
+        match e {
+            Error::NotFound { kind, id } => ApiError::not_found(kind, &id),
+            Error::Missing { param, kind, id } => {
+                let shown: String = id.chars().take(80).collect();
+                let what = if shown.is_empty() { String::new() } else { format!(": '{shown}'") };
+                ApiError::invalid("resource_missing", format!("No such {kind}{what}. Check the value of {param}."))
+                    .param(&param)
+            }
+            Error::Invalid { param, code, message } => {
+                let mut error = ApiError::invalid(code, message);
+                error.param = param;
+                error
+            }
+            Error::Payment { refusal, payment } => refused(&refusal, &payment).payment(payment),
+            Error::Refund { refusal, payment } => refund_refused(refusal, &payment),
+            Error::Card { decline, param } => card_error(&decline, param),
+            Error::NotYet { param, what } => ApiError::invalid(
+                "test_method_not_supported",
+                format!("This test method needs {what}, which this gateway does not offer yet. Use another one."),
+            )
+            .param(&param),
+            Error::IdempotencyMismatch { key } => {
+                let message = format!(
+                    "Keys for idempotent requests can only be used with the same parameters they were first used \
+                     with. Use another key than '{}' for this request.",
+                    shorten(&key)
+                );
+                ApiError::new(StatusCode::BAD_REQUEST, "idempotency_error", message).code("idempotency_key_reused")
+            }
+            Error::IdempotencyInUse { key } => {
+                let message = format!(
+                    "The first request with the idempotency key '{}' has not ended yet. Repeat this request in a moment.",
+                    shorten(&key)
+                );
+                let mut error = ApiError::new(StatusCode::CONFLICT, "idempotency_error", message)
+                    .code("idempotency_key_in_use");
+                error.retry_after = Some(1);
+                error
+            }
+            Error::ProviderNotConfigured => ApiError::invalid(
+                "provider_not_configured",
+                "No payment provider is configured for this mode of the account. In test mode the sandbox is there \
+                 by itself; in live mode the operator has to configure a provider.",
+            ),
+            Error::FeeNotConfigured { currency } => ApiError::invalid(
+                "fee_not_configured",
+                format!(
+                    "The account's fee group has no rule for {currency}. The operator has to add one (paymentgate fees set)."
+                ),
+            )
+            .param("currency"),
+            Error::Clock(refusal) => clock_refused(refusal),
+            Error::Limit { what, max } => ApiError::invalid(
+                "limit_exceeded",
+                format!("An account may have at most {max} {what} in each mode. Delete one first."),
+            ),
+            Error::ChallengeGone => ApiError::not_found("challenge", ""),
+            Error::WebhookEndpointDisabled(endpoint) => ApiError::invalid(
+                "webhook_endpoint_disabled",
+                format!("The webhook endpoint {} is disabled. Enable it first (disabled=false).", endpoint.id),
+            )
+            .param("webhook_endpoint"),
+            Error::Store(e) => unavailable(&e),
+            Error::Internal(what) => {
+                tracing::error!(what, "a defect was met");
+                ApiError::new(
+                    StatusCode::INTERNAL_SERVER_ERROR,
+                    "api_error",
+                    "Something went wrong on our side. Try again, or ask the operator about this request_id.",
+                )
+            }
+        }
+    }
+}
+
+/// 503 for a database that is away; never its words.
+fn unavailable(e: &impl std::fmt::Display) -> ApiError {
+    tracing::error!(error = %e, "the database failed a request");
+    let mut error = ApiError::new(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "api_error",
+        "The gateway cannot store anything at the moment, and nothing was changed. Repeat the request with the same \
+         Idempotency-Key.",
+    );
+    error.retry_after = Some(1);
+    error
+}
+
+fn shorten(key: &str) -> String {
+    key.chars().take(60).collect()
+}
+
+fn unexpected_state(message: String) -> ApiError {
+    ApiError::invalid("payment_intent_unexpected_state", message)
+}
+
+fn refused(refusal: &Refusal, view: &PaymentView) -> ApiError {
+    let id = view.payment.id;
+    match refusal {
+        Refusal::Busy => {
+            let message = format!("{id} is being changed by another request. Repeat this one in a moment.");
+            let mut error = ApiError::new(StatusCode::CONFLICT, INVALID, message).code("lock_timeout");
+            error.retry_after = Some(1);
+            error
+        }
+        Refusal::UnexpectedState { command, status, allowed } => {
+            let allowed: Vec<&str> = allowed.iter().map(|s| s.as_str()).collect();
+            unexpected_state(format!(
+                "This PaymentIntent cannot be used for {command}: its status is {status}. Only a PaymentIntent with \
+                 one of these statuses can: {}.",
+                allowed.join(", ")
+            ))
+        }
+        Refusal::MethodMissing => unexpected_state(
+            "This PaymentIntent has no payment method. Pass payment_method, for example pm_card_visa in test mode."
+                .to_owned(),
+        ),
+        Refusal::MethodKindNotAllowed { kind } => ApiError::invalid(
+            "payment_intent_incompatible_payment_method",
+            format!("The payment method is of type {kind}, which is not among this PaymentIntent's payment_method_types."),
+        )
+        .param("payment_method"),
+        Refusal::MethodOfOtherCustomer { payment_has_customer } => ApiError::invalid(
+            "payment_method_customer_mismatch",
+            if *payment_has_customer {
+                "The payment method belongs to another customer than the PaymentIntent."
+            } else {
+                "The payment method belongs to a customer. Pass that customer on the PaymentIntent."
+            },
+        )
+        .param("payment_method"),
+        Refusal::MethodUsedUp => ApiError::invalid(
+            "payment_method_unexpected_state",
+            "This payment method was used without a customer or was detached, so it cannot be used again. Create a \
+             new one, or attach methods to a customer before reusing them.",
+        )
+        .param("payment_method"),
+        Refusal::TooManyAttempts => ApiError::invalid(
+            "payment_intent_payment_attempt_limit",
+            "This PaymentIntent was tried too often. Create a new one.",
+        ),
+        Refusal::CaptureTooLarge { asked, capturable } => ApiError::invalid(
+            "amount_too_large",
+            format!("amount_to_capture is {asked}, but only {capturable} can be captured."),
+        )
+        .param("amount_to_capture"),
+        Refusal::IncrementTooSmall { asked, authorised } => ApiError::invalid(
+            "amount_too_small",
+            format!("amount is {asked}; it must be more than the {authorised} authorised so far."),
+        )
+        .param("amount"),
+        Refusal::IncrementNotSupported => ApiError::invalid(
+            "increment_not_supported",
+            "Only card authorisations can be raised.",
+        ),
+        Refusal::ManualCaptureNotSupported { kind } => ApiError::invalid(
+            "capture_method_not_supported",
+            format!("A payment by {kind} cannot be captured manually. Use capture_method=automatic."),
+        )
+        .param("capture_method"),
+        Refusal::CurrencyNotSupported { kind, currency } => ApiError::invalid(
+            "payment_method_currency_mismatch",
+            format!("A payment by {kind} cannot be in {currency}."),
+        )
+        .param("currency"),
+    }
+}
+
+fn refund_refused(refusal: RefundRefusal, view: &PaymentView) -> ApiError {
+    let id = view.payment.id;
+    match refusal {
+        RefundRefusal::NotCaptured { status } => ApiError::invalid(
+            "charge_not_refundable",
+            format!("{id} has status {status}: nothing was captured that could be refunded. Cancel it instead."),
+        )
+        .param("payment_intent"),
+        RefundRefusal::Busy => refused(&Refusal::Busy, view),
+        RefundRefusal::AlreadyRefunded => {
+            ApiError::invalid("charge_already_refunded", format!("{id} has already been refunded in full."))
+        }
+        RefundRefusal::TooLarge { asked, left } => {
+            let mut error = ApiError::invalid(
+                "",
+                format!("Refund amount ({asked}) is greater than the amount that is left to refund ({left})."),
+            )
+            .param("amount");
+            // Clients tell this case by its parameter; a code is not given for it in the field.
+            error.code = None;
+            error
+        }
+        RefundRefusal::BalanceInsufficient { short } => ApiError::invalid(
+            "balance_insufficient",
+            format!(
+                "The account's available balance is {short} short of this refund. Wait until pending funds are available."
+            ),
+        )
+        .param("amount"),
+        RefundRefusal::TooMany => ApiError::invalid("limit_exceeded", format!("{id} has too many refunds.")),
+    }
+}
+
+fn clock_refused(refusal: AdvanceRefusal) -> ApiError {
+    match refusal {
+        AdvanceRefusal::StillAdvancing => ApiError::invalid(
+            "test_clock_advancing",
+            "The test clock is advancing. Retrieve it until its status is ready.",
+        ),
+        AdvanceRefusal::NotForwards => ApiError::invalid(
+            "parameter_invalid",
+            "A test clock only moves forwards: frozen_time must be later than it is.",
+        )
+        .param("frozen_time"),
+        AdvanceRefusal::TooFar => ApiError::invalid(
+            "parameter_invalid",
+            "A test clock moves at most two years at once. Advance it in steps.",
+        )
+        .param("frozen_time"),
+    }
+}

@@ -1,0 +1,216 @@
+//! Parameters that several nouns share.
+
+use crate::error::ApiError;
+use domain::Metadata;
+use domain::card::{CardError, CardNumber, Expiry, ExpiryError};
+use domain::customer::{Address, Shipping};
+use domain::outcome::Decline;
+use domain::payment_method::BillingDetails;
+use engine::Error;
+use web::params::{MetadataPatch, Patch, Reader};
+
+const LINE: usize = 255;
+
+/// The outer `Option` says whether the parameter was there.
+pub fn patched<T>(patch: Patch<T>) -> Option<Option<T>> {
+    match patch {
+        Patch::Absent => None,
+        Patch::Unset => Some(None),
+        Patch::Set(value) => Some(Some(value)),
+    }
+}
+
+pub fn address(reader: &mut Reader<'_>, name: &str) -> Result<Option<Address>, ApiError> {
+    let Some(mut r) = reader.object(name)? else { return Ok(None) };
+    let address = read_address(&mut r)?;
+    r.finish()?;
+    Ok(Some(address))
+}
+
+fn read_address(r: &mut Reader<'_>) -> Result<Address, ApiError> {
+    let country = r.text("country", 2)?;
+    if let Some(code) = &country {
+        if code.len() != 2 || !code.bytes().all(|b| b.is_ascii_uppercase()) {
+            let message = "country must be a two-letter ISO 3166 code in capitals, for example DE.";
+            return Err(r.invalid("country", "country_code_invalid", message).into());
+        }
+    }
+    Ok(Address {
+        line1: r.text("line1", LINE)?,
+        line2: r.text("line2", LINE)?,
+        city: r.text("city", LINE)?,
+        state: r.text("state", LINE)?,
+        postal_code: r.text("postal_code", 40)?,
+        country,
+    })
+}
+
+pub fn patch_address(reader: &mut Reader<'_>, name: &str) -> Result<Option<Option<Address>>, ApiError> {
+    match reader.patch_object(name)? {
+        Patch::Absent => Ok(None),
+        Patch::Unset => Ok(Some(None)),
+        Patch::Set(mut r) => {
+            let address = read_address(&mut r)?;
+            r.finish()?;
+            Ok(Some(Some(address)))
+        }
+    }
+}
+
+pub fn patch_shipping(reader: &mut Reader<'_>, name: &str) -> Result<Option<Option<Shipping>>, ApiError> {
+    let mut r = match reader.patch_object(name)? {
+        Patch::Absent => return Ok(None),
+        Patch::Unset => return Ok(Some(None)),
+        Patch::Set(r) => r,
+    };
+    let shipping = Shipping {
+        name: r.text("name", LINE)?,
+        phone: r.text("phone", 40)?,
+        carrier: r.text("carrier", LINE)?,
+        tracking_number: r.text("tracking_number", LINE)?,
+        address: address(&mut r, "address")?.unwrap_or_default(),
+    };
+    r.finish()?;
+    Ok(Some(Some(shipping)))
+}
+
+/// An e-mail address.
+pub fn email(reader: &mut Reader<'_>, name: &str) -> Result<Option<Option<String>>, ApiError> {
+    let patch = patched(reader.patch_text(name, domain::text::MAX_EMAIL)?);
+    if let Some(Some(text)) = &patch {
+        if let Err(refusal) = domain::text::email(text) {
+            return Err(reader.invalid(name, "email_invalid", format!("{} {refusal}.", reader.name_of(name))).into());
+        }
+    }
+    Ok(patch)
+}
+
+pub fn billing_details(reader: &mut Reader<'_>) -> Result<Option<BillingDetails>, ApiError> {
+    let Some(mut r) = reader.object("billing_details")? else { return Ok(None) };
+    let billing = BillingDetails {
+        address: address(&mut r, "address")?,
+        email: email(&mut r, "email")?.flatten(),
+        name: r.text("name", LINE)?,
+        phone: r.text("phone", 40)?,
+    };
+    r.ignore("tax_id");
+    r.finish()?;
+    Ok(Some(billing))
+}
+
+/// What a request says about metadata, as the engine wants it.
+pub fn metadata(reader: &mut Reader<'_>) -> Result<impl Fn(&mut Metadata) -> Result<(), Error> + Send + 'static, ApiError> {
+    let patch: Option<MetadataPatch> = reader.metadata("metadata")?;
+    Ok(move |current: &mut Metadata| match &patch {
+        None => Ok(()),
+        Some(patch) => patch
+            .apply(current)
+            .map_err(|e| Error::Invalid { param: e.param, code: e.code, message: e.message }),
+    })
+}
+
+/// Metadata of a new object.
+pub fn new_metadata(reader: &mut Reader<'_>) -> Result<Metadata, ApiError> {
+    let mut pairs = Metadata::new();
+    metadata(reader)?(&mut pairs)?;
+    Ok(pairs)
+}
+
+/// A wrong card field: 402, as clients of card forms expect.
+fn card_field(param: &'static str, code: &str, message: String) -> ApiError {
+    let decline = Decline {
+        code: code.to_owned(),
+        decline_code: None,
+        message,
+        reached_issuer: false,
+        blocked: false,
+    };
+    crate::error::card_error(&decline, Some(param))
+}
+
+/// A card as it was typed.
+pub struct TypedCard {
+    pub number: CardNumber,
+    pub expiry: Expiry,
+    pub has_cvc: bool,
+}
+
+/// Reads `card[number]`, `card[exp_month]`, `card[exp_year]` and `card[cvc]`. None of it is echoed,
+/// logged or stored; the security code is checked for its shape and dropped here.
+pub fn typed_card(r: &mut Reader<'_>, now: domain::time::Timestamp) -> Result<TypedCard, ApiError> {
+    let number = match r.raw_text("number", 64)? {
+        Some(text) if !text.is_empty() => CardNumber::parse(text).map_err(|e| match e {
+            CardError::NotDigits | CardError::Length => card_field(
+                "card[number]",
+                "invalid_number",
+                "The card number is not a valid credit card number.".to_owned(),
+            ),
+            CardError::Luhn => {
+                card_field("card[number]", "incorrect_number", "Your card number is incorrect.".to_owned())
+            }
+        })?,
+        _ => return Err(r.missing("number").into()),
+    };
+    let month = r.required_integer("exp_month", -1, 9_999)?;
+    let year = r.required_integer("exp_year", -1, 99_999)?;
+    let expiry = Expiry::check(month, year, year_and_month(now)).map_err(|e| match e {
+        ExpiryError::Month => card_field(
+            "card[exp_month]",
+            "invalid_expiry_month",
+            "Your card's expiration month is invalid: it must be from 1 to 12.".to_owned(),
+        ),
+        ExpiryError::Year | ExpiryError::Expired => card_field(
+            "card[exp_year]",
+            "invalid_expiry_year",
+            "Your card's expiration year is invalid or in the past.".to_owned(),
+        ),
+    })?;
+    let has_cvc = match r.raw_text("cvc", 16)? {
+        None | Some("") => false,
+        Some(cvc) if number.brand().cvc_fits(cvc) => true,
+        Some(_) => {
+            return Err(card_field(
+                "card[cvc]",
+                "invalid_cvc",
+                "Your card's security code is invalid: it has 3 digits, or 4 on American Express.".to_owned(),
+            ));
+        }
+    };
+    r.ignore("networks");
+    Ok(TypedCard { number, expiry, has_cvc })
+}
+
+/// Civil year and month of an instant, by the proleptic Gregorian calendar (days from civil).
+fn year_and_month(t: domain::time::Timestamp) -> (u16, u8) {
+    let days = t.secs().div_euclid(86_400) + 719_468;
+    let era = days.div_euclid(146_097);
+    let day_of_era = days.rem_euclid(146_097);
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted_month = (5 * day_of_year + 2) / 153;
+    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
+    let year = year_of_era + era * 400 + i64::from(month <= 2);
+    (u16::try_from(year).unwrap_or(u16::MAX), u8::try_from(month).unwrap_or(12))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::year_and_month;
+    use domain::time::Timestamp;
+
+    #[test]
+    fn civil_dates() {
+        for (secs, expected) in [
+            (0, (1970, 1)),
+            (951_782_400, (2000, 2)),
+            (951_868_799, (2000, 2)),
+            (951_868_800, (2000, 3)),
+            (1_735_689_599, (2024, 12)),
+            (1_735_689_600, (2025, 1)),
+            (4_107_542_399, (2100, 2)),
+            (4_107_542_400, (2100, 3)),
+        ] {
+            assert_eq!(year_and_month(Timestamp::from_secs(secs)), expected, "{secs}");
+        }
+    }
+}

@@ -1,0 +1,237 @@
+use super::{API_VERSION, address, metadata, money, shipping};
+use domain::customer::Customer;
+use domain::event::EventType;
+use domain::id::{ClockId, WebhookEndpointId};
+use domain::payment_method::{CardFacts, MethodFacts, PaymentMethod};
+use domain::test_clock::TestClock;
+use domain::webhook::WebhookEndpoint;
+use engine::view::{Balance, ChargeView, DeliveryView, EventView, Snapshot};
+use serde_json::{Value, json};
+use web::Urls;
+
+pub fn payment_method(m: &PaymentMethod) -> Value {
+    let b = &m.billing;
+    let mut object = json!({
+        "id": m.id.to_string(),
+        "object": "payment_method",
+        "billing_details": {
+            "address": address(&b.address.clone().unwrap_or_default()),
+            "email": b.email,
+            "name": b.name,
+            "phone": b.phone,
+        },
+        "created": m.created_at.secs(),
+        "customer": m.customer.map(|c| c.to_string()),
+        "livemode": m.scope.mode.is_live(),
+        "metadata": metadata(&m.metadata),
+        "type": m.facts.kind().as_str(),
+    });
+    object[m.facts.kind().as_str()] = match &m.facts {
+        MethodFacts::Card(c) => json!({
+            "brand": c.brand,
+            "checks": checks(c),
+            "country": c.country,
+            "display_brand": c.brand,
+            "exp_month": c.exp_month,
+            "exp_year": c.exp_year,
+            "fingerprint": c.fingerprint,
+            "funding": c.funding,
+            "generated_from": null,
+            "last4": c.last4,
+            "networks": { "available": [c.brand], "preferred": null },
+            "three_d_secure_usage": { "supported": c.three_d_secure },
+            "wallet": null,
+        }),
+        MethodFacts::SepaDebit(s) => json!({
+            "bank_code": s.bank_code,
+            "branch_code": "",
+            "country": s.country,
+            "fingerprint": s.fingerprint,
+            "generated_from": { "charge": null, "setup_attempt": null },
+            "last4": s.last4,
+        }),
+    };
+    object
+}
+
+pub(super) fn checks(c: &CardFacts) -> Value {
+    json!({
+        "address_line1_check": c.address_line1_check.map(|x| x.as_str()),
+        "address_postal_code_check": c.postal_code_check.map(|x| x.as_str()),
+        "cvc_check": c.cvc_check.map(|x| x.as_str()),
+    })
+}
+
+pub fn customer(c: &Customer) -> Value {
+    json!({
+        "id": c.id.to_string(),
+        "object": "customer",
+        "address": c.address.as_ref().map(address),
+        "balance": 0,
+        "created": c.created_at.secs(),
+        "currency": null,
+        "default_source": null,
+        "delinquent": false,
+        "description": c.description,
+        "discount": null,
+        "email": c.email,
+        "invoice_prefix": null,
+        "invoice_settings": {
+            "custom_fields": null,
+            "default_payment_method": c.default_payment_method.map(|m| m.to_string()),
+            "footer": null,
+            "rendering_options": null,
+        },
+        "livemode": c.scope.mode.is_live(),
+        "metadata": metadata(&c.metadata),
+        "name": c.name,
+        "phone": c.phone,
+        "preferred_locales": c.preferred_locales,
+        "shipping": c.shipping.as_ref().map(shipping),
+        "tax_exempt": "none",
+        "test_clock": c.clock.map(|id| id.to_string()),
+    })
+}
+
+/// `secret` is shown at creation and rotation only.
+pub fn webhook_endpoint(e: &WebhookEndpoint, secret: Option<&str>) -> Value {
+    let mut object = json!({
+        "id": e.id.to_string(),
+        "object": "webhook_endpoint",
+        "api_version": e.api_version,
+        "created": e.created_at.secs(),
+        "description": e.description,
+        "disabled_reason": e.disabled_reason,
+        "enabled_events": e.enabled_events,
+        "livemode": e.scope.mode.is_live(),
+        "metadata": metadata(&e.metadata),
+        "status": e.status.as_str(),
+        "url": e.url,
+    });
+    if let Some(secret) = secret {
+        object["secret"] = json!(secret);
+    }
+    object
+}
+
+pub fn endpoint_deleted(id: WebhookEndpointId) -> Value {
+    json!({ "id": id.to_string(), "object": "webhook_endpoint", "deleted": true })
+}
+
+pub fn delivery(v: &DeliveryView) -> Value {
+    let attempts: Vec<Value> = v
+        .attempts
+        .iter()
+        .map(|a| {
+            json!({
+                "attempt": a.n,
+                "trigger": a.cause,
+                "url": a.url,
+                "started": a.started_at.secs(),
+                "duration_ms": a.duration_us / 1_000,
+                "http_status": a.status,
+                "error": a.error,
+                "response_body": a.response,
+            })
+        })
+        .collect();
+    let d = &v.delivery;
+    let pending = d.status == domain::webhook::DeliveryStatus::Pending;
+    json!({
+        "id": d.id.to_string(),
+        "object": "webhook_delivery",
+        "attempts": attempts,
+        "attempt_count": d.attempts,
+        "created": d.created_at.secs(),
+        "event": d.event.to_string(),
+        "event_type": v.event_type,
+        "livemode": d.scope.mode.is_live(),
+        "next_attempt": pending.then(|| d.due_at.secs()),
+        "status": d.status.as_str(),
+        "webhook_endpoint": d.endpoint.to_string(),
+    })
+}
+
+pub fn clock(c: &TestClock) -> Value {
+    json!({
+        "id": c.id.to_string(),
+        "object": "test_helpers.test_clock",
+        "created": c.created_at.secs(),
+        "deletes_after": c.deletes_after.secs(),
+        "frozen_time": c.frozen_time.secs(),
+        "livemode": false,
+        "name": c.name,
+        "status": c.status.as_str(),
+        "status_details": c.target.map(|t| json!({ "advancing": { "target_frozen_time": t.secs() } }))
+            .unwrap_or_else(|| json!({})),
+    })
+}
+
+pub fn clock_deleted(id: ClockId) -> Value {
+    json!({ "id": id.to_string(), "object": "test_helpers.test_clock", "deleted": true })
+}
+
+/// An event with its object as it was when it happened.
+pub fn event(urls: &Urls, v: &EventView) -> Value {
+    let e = &v.event;
+    let mut data = json!({ "object": event_object(urls, e.event_type, &v.snapshot, e.scope.mode.is_live()) });
+    let previous = e.previous.as_deref().and_then(|text| serde_json::from_str::<Value>(text).ok());
+    if let Some(previous) = previous {
+        data["previous_attributes"] = previous;
+    }
+    json!({
+        "id": e.id.to_string(),
+        "object": "event",
+        "api_version": API_VERSION,
+        "created": e.created_at.secs(),
+        "data": data,
+        "livemode": e.scope.mode.is_live(),
+        "pending_webhooks": v.pending_deliveries,
+        "request": { "id": e.request, "idempotency_key": e.idempotency_key },
+        "type": e.event_type.as_str(),
+    })
+}
+
+fn event_object(urls: &Urls, event_type: EventType, s: &Snapshot, livemode: bool) -> Value {
+    use EventType as T;
+    let object = match event_type {
+        T::PaymentIntentCreated
+        | T::PaymentIntentRequiresAction
+        | T::PaymentIntentProcessing
+        | T::PaymentIntentAmountCapturableUpdated
+        | T::PaymentIntentSucceeded
+        | T::PaymentIntentPaymentFailed
+        | T::PaymentIntentCanceled => s.payment.as_ref().map(|p| money::payment_intent(urls, p)),
+        T::ChargePending
+        | T::ChargeSucceeded
+        | T::ChargeFailed
+        | T::ChargeCaptured
+        | T::ChargeRefunded
+        | T::ChargeExpired
+        | T::ChargeUpdated => s.attempt.as_ref().zip(s.payment.as_ref()).map(|(attempt, payment)| {
+            money::charge(&ChargeView { attempt: attempt.clone(), payment: payment.payment.clone() })
+        }),
+        T::RefundCreated | T::RefundUpdated | T::RefundFailed => s.refund.as_ref().map(money::refund),
+        T::PaymentMethodAttached | T::PaymentMethodDetached | T::PaymentMethodUpdated => {
+            s.method.as_ref().map(payment_method)
+        }
+        T::CustomerCreated | T::CustomerUpdated => s.customer.as_ref().map(customer),
+        T::BalanceAvailable => s.balances.as_ref().map(|b| balance_snapshot(b, livemode)),
+        T::TestClockCreated | T::TestClockAdvancing | T::TestClockReady | T::TestClockDeleted => {
+            s.clock.as_ref().map(clock)
+        }
+    };
+    object.unwrap_or(Value::Null)
+}
+
+fn balance_snapshot(balances: &[Balance], livemode: bool) -> Value {
+    let amounts = |pick: fn(&Balance) -> i64| -> Value {
+        balances.iter().map(|b| json!({ "amount": pick(b), "currency": b.currency.lower() })).collect()
+    };
+    json!({
+        "object": "balance",
+        "available": amounts(|b| b.available),
+        "livemode": livemode,
+        "pending": amounts(|b| b.pending),
+    })
+}

@@ -1,0 +1,106 @@
+//! The replies of this surface, rendered for whoever ends the work, and the bodies of its webhooks.
+
+use crate::error::{self, ApiError};
+use crate::expand::{self, Object};
+use crate::render;
+use engine::events::RenderEvent;
+use engine::view::{EventView, Outcome, View};
+use engine::{Error, RenderReply, Reply, ReplySpec, Views};
+use serde_json::Value;
+use std::sync::Arc;
+use web::Urls;
+
+/// How a reply differs from plain 200 with the whole object. Its text is stored with the idempotency
+/// key.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ReplyKind {
+    /// A new object: 201.
+    pub created: bool,
+    /// For a publishable key: the reduced object.
+    pub public: bool,
+    /// A decline is an expected result, not an error.
+    pub calm: bool,
+}
+
+impl ReplyKind {
+    pub fn text(self) -> String {
+        let flags = [(self.created, "created"), (self.public, "public"), (self.calm, "calm")];
+        flags.iter().filter(|(on, _)| *on).map(|(_, name)| *name).collect::<Vec<_>>().join(" ")
+    }
+
+    fn parse(text: &str) -> ReplyKind {
+        let has = |name| text.split(' ').any(|word| word == name);
+        ReplyKind { created: has("created"), public: has("public"), calm: has("calm") }
+    }
+}
+
+fn root(view: &View) -> Object {
+    match view {
+        View::Payment(_) => Object::PaymentIntent,
+        View::Charge(_) => Object::Charge,
+        View::Refund(_) => Object::Refund,
+        View::Customer(_) => Object::Customer,
+        View::PaymentMethod(_) => Object::PaymentMethod,
+        View::BalanceTransaction(_) => Object::BalanceTransaction,
+        View::Endpoint(_)
+        | View::EndpointDeleted(_)
+        | View::Event(_)
+        | View::Delivery(_)
+        | View::Clock(_)
+        | View::ClockDeleted(_) => Object::Plain,
+    }
+}
+
+/// Renders what commands of this surface answer.
+pub fn reply_renderer(urls: Arc<Urls>) -> Box<RenderReply> {
+    Box::new(move |views, spec, outcome| {
+        let kind = ReplyKind::parse(&spec.kind);
+        match outcome {
+            Outcome::Done(view) => done(views, &urls, spec, kind, view),
+            Outcome::Declined(view) if kind.calm => done(views, &urls, spec, kind, &View::Payment(view.clone())),
+            Outcome::Declined(view) => {
+                let declined = error::declined(view);
+                let mut body = declined.body(&urls, &spec.request);
+                if kind.public {
+                    reduce(&mut body, render::payment_intent_public(&urls, view));
+                }
+                Ok(Reply { status: declined.status.as_u16(), body: body.to_string(), replayed: false })
+            }
+        }
+    })
+}
+
+/// A decline as a publishable caller sees it: not a hint which check failed.
+fn reduce(body: &mut Value, payment: Value) {
+    if let Some(error) = body.get_mut("error").and_then(Value::as_object_mut) {
+        for private in ["decline_code", "charge", "payment_method"] {
+            error.shift_remove(private);
+        }
+        error.insert("payment_intent".to_owned(), payment);
+    }
+}
+
+fn done(
+    views: &mut Views<'_, '_>,
+    urls: &Urls,
+    spec: &ReplySpec,
+    kind: ReplyKind,
+    view: &View,
+) -> Result<Reply, Error> {
+    let mut value = match view {
+        View::Payment(payment) if kind.public => render::payment_intent_public(urls, payment),
+        view => render::view(urls, view),
+    };
+    expand::apply(views, urls, root(view), &mut value, &spec.expand)?;
+    Ok(Reply { status: if kind.created { 201 } else { 200 }, body: value.to_string(), replayed: false })
+}
+
+/// Renders the body of a webhook, the same bytes for every attempt.
+pub fn event_renderer(urls: Arc<Urls>) -> Arc<RenderEvent> {
+    Arc::new(move |event: &EventView| render::event(&urls, event).to_string().into_bytes())
+}
+
+/// The error envelope of a refusal, with its request's id.
+pub fn error_body(urls: &Urls, error: &ApiError, request: &str) -> String {
+    error.body(urls, request).to_string()
+}

@@ -1,0 +1,181 @@
+//! Where settings come from: file < environment < flags. Values stay text here, each with its origin.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+/// Every setting by its name in the file, and what is allowed. In the environment a name is written
+/// `PAYMENTGATE_` and upper case; as a flag with hyphens.
+pub(crate) const SETTINGS: &[(&str, &str)] = &[
+    ("data_dir", "a folder that this user may write to"),
+    ("database", "a file path, or an address postgres://user:password@host/name"),
+    ("database_connections", "a whole number from 1 to 512"),
+    ("sealing_key_file", "a file path"),
+    ("api_listen", LISTEN),
+    ("admin_listen", LISTEN),
+    ("public_listen", LISTEN),
+    ("stripe_listen", "an IP address and a port, such as 127.0.0.1:8083, or off"),
+    ("api_url", URL),
+    ("public_url", URL),
+    ("log_format", "pretty or json"),
+    ("log_level", "off, error, warn, info, debug or trace, or filters such as info,store=debug"),
+    ("sandbox_settle_seconds", "a whole number from 0 to 86400"),
+    ("provider_deadline_seconds", "a whole number from 1 to 50"),
+    ("allow_loopback_webhooks", BOOL),
+    ("demo", BOOL),
+    ("demo_tier", "sandbox, starter, growth, enterprise or custom:<per_minute>/<per_second>/<burst>"),
+];
+
+const LISTEN: &str = "an IP address and a port, such as 127.0.0.1:8080 or [::1]:8080; port 0 picks a free one";
+const URL: &str = "an address such as https://pay.example.com, without a query";
+const BOOL: &str = "true or false";
+const ENV_PREFIX: &str = "PAYMENTGATE_";
+/// The variable that names the file; not a setting itself.
+const ENV_CONFIG: &str = "PAYMENTGATE_CONFIG";
+/// Largest settings file that is read, in bytes.
+const FILE_MAX: u64 = 1 << 20;
+
+/// Which layer a value comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    File(PathBuf),
+    Environment(String),
+    Flag(String),
+    /// What the command itself implies, such as `--demo` when no command is given.
+    Command,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Origin::File(path) => write!(f, "from the file {}", path.display()),
+            Origin::Environment(name) => write!(f, "from the environment variable {name}"),
+            Origin::Flag(name) => write!(f, "from the flag {name}"),
+            Origin::Command => f.write_str("implied by the command"),
+        }
+    }
+}
+
+/// The text of every setting that was given, from the strongest layer that gives it.
+#[derive(Default)]
+pub(crate) struct Values {
+    found: BTreeMap<&'static str, (String, Origin)>,
+    /// What is wrong, one sentence each.
+    pub problems: Vec<String>,
+    /// What is odd but works.
+    pub warnings: Vec<String>,
+}
+
+fn known(name: &str) -> Option<(&'static str, &'static str)> {
+    SETTINGS.iter().find(|(known, _)| *known == name).copied()
+}
+
+fn flag_name(setting: &str) -> String {
+    format!("--{}", setting.replace('_', "-"))
+}
+
+impl Values {
+    /// Puts the layers on top of each other.
+    ///
+    /// # Errors
+    /// When the file that is named cannot be read.
+    pub fn gather(
+        config_flag: Option<&Path>,
+        flags: &[(&'static str, Option<String>)],
+        env: impl Iterator<Item = (String, String)>,
+        implied: &[(&'static str, &str)],
+    ) -> Result<Values, String> {
+        let mut values = Values::default();
+        for (name, text) in implied {
+            values.put(name, (*text).to_owned(), Origin::Command);
+        }
+        let env: BTreeMap<String, String> = env.filter(|(name, _)| name.starts_with(ENV_PREFIX)).collect();
+        let from_env = env.get(ENV_CONFIG).filter(|text| !text.is_empty()).map(PathBuf::from);
+        if let Some(path) = config_flag.map(Path::to_path_buf).or(from_env) {
+            values.read_file(&path)?;
+        }
+        for (variable, text) in env {
+            // An empty variable is how container files say "not set".
+            if variable != ENV_CONFIG && !text.is_empty() {
+                values.read_variable(variable, text);
+            }
+        }
+        for (name, text) in flags {
+            if let Some(text) = text {
+                values.put(name, text.clone(), Origin::Flag(flag_name(name)));
+            }
+        }
+        Ok(values)
+    }
+
+    fn put(&mut self, name: &str, text: String, origin: Origin) {
+        if let Some((name, _)) = known(name) {
+            self.found.insert(name, (text, origin));
+        }
+    }
+
+    fn read_variable(&mut self, variable: String, text: String) {
+        let name = variable.strip_prefix(ENV_PREFIX).unwrap_or_default().to_lowercase();
+        if known(&name).is_some() {
+            self.put(&name, text, Origin::Environment(variable));
+        } else {
+            // Not refused: container platforms put variables of their own beside ours.
+            self.warnings.push(format!("the environment variable {variable} is no setting and was ignored"));
+        }
+    }
+
+    fn read_file(&mut self, path: &Path) -> Result<(), String> {
+        let shown = path.display();
+        let size = std::fs::metadata(path).map_err(|e| format!("the settings file {shown} cannot be read: {e}"))?;
+        if size.len() > FILE_MAX {
+            return Err(format!("the settings file {shown} is larger than {FILE_MAX} bytes: is it the right file?"));
+        }
+        let text =
+            std::fs::read_to_string(path).map_err(|e| format!("the settings file {shown} cannot be read: {e}"))?;
+        let table: toml::Table = text.parse().map_err(|e: toml::de::Error| {
+            // Not the error's own text: it quotes the line, which may hold a password.
+            let before = e.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+            let line = before.matches('\n').count() + 1;
+            format!("the settings file {shown} is not valid TOML: line {line}: {}", e.message())
+        })?;
+        for (name, value) in table {
+            let Some((name, allowed)) = known(&name) else {
+                let names: Vec<&str> = SETTINGS.iter().map(|(name, _)| *name).collect();
+                self.problems.push(format!(
+                    "{name}, from the file {shown}: there is no such setting; the settings are {}",
+                    names.join(", ")
+                ));
+                continue;
+            };
+            let text = match value {
+                toml::Value::String(text) => text,
+                toml::Value::Integer(number) => number.to_string(),
+                toml::Value::Boolean(yes) => yes.to_string(),
+                other => {
+                    let kind = other.type_str();
+                    self.problems
+                        .push(format!("{name}, from the file {shown}: {kind} is not allowed; give {allowed}"));
+                    continue;
+                }
+            };
+            self.put(name, text, Origin::File(path.to_path_buf()));
+        }
+        Ok(())
+    }
+
+    /// The parsed value of a setting; a value that `parse` refuses becomes a problem and counts as not
+    /// given. `parse` answers what is wrong, as a phrase that follows the value.
+    pub fn take<T>(&mut self, name: &str, parse: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
+        let (text, origin) = self.found.get(name)?;
+        match parse(text) {
+            Ok(value) => Some(value),
+            Err(wrong) => {
+                let allowed = known(name).map_or("", |(_, allowed)| allowed);
+                // A database address may hold a password, so no value of it is repeated.
+                let shown = if name == "database" { "the value".to_owned() } else { format!("{text:?}") };
+                self.problems.push(format!("{name}, {origin}: {shown} {wrong}; give {allowed}"));
+                None
+            }
+        }
+    }
+}

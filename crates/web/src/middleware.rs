@@ -1,0 +1,90 @@
+//! What happens around every request on every listener: an id, a log line, and no panic that escapes.
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse, Response};
+use std::net::SocketAddr;
+use std::time::Instant;
+use tracing::Instrument;
+
+/// The id of a request, `req_…`; in the extensions of every request.
+#[derive(Clone, Debug)]
+pub struct RequestId(pub String);
+
+/// The other end of the connection; set by the listener.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer(pub SocketAddr);
+
+/// The route that answered; in the extensions of its response, for metrics and the log.
+#[derive(Clone, Copy, Debug)]
+pub struct RouteName(pub &'static str);
+
+static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+static REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
+
+/// Adds the outermost layer to a listener's router.
+pub fn wrap(router: Router) -> Router {
+    router.layer(from_fn(around))
+}
+
+async fn around(mut request: Request, next: Next) -> Response {
+    let id = format!("req_{}", engine::ids::secret_text(17));
+    let started = Instant::now();
+    let method = request.method().clone();
+    // The path only: a query may hold what does not belong in a log.
+    let path: String = request.uri().path().chars().take(200).collect();
+    request.extensions_mut().insert(RequestId(id.clone()));
+    let span = tracing::info_span!("request", id);
+    let handled = tokio::spawn(next.run(request).instrument(span.clone()));
+    let abort = AbortOnDrop(handled.abort_handle());
+    let mut response = match handled.await {
+        Ok(response) => response,
+        Err(e) => {
+            tracing::error!(parent: &span, error = %e, "a handler ended early");
+            internal_error(&id)
+        }
+    };
+    drop(abort);
+    if let Ok(value) = HeaderValue::from_str(&id) {
+        response.headers_mut().insert(X_REQUEST_ID.clone(), value.clone());
+        response.headers_mut().insert(REQUEST_ID.clone(), value);
+    }
+    let headers = response.headers_mut();
+    headers.entry(header::X_CONTENT_TYPE_OPTIONS).or_insert(HeaderValue::from_static("nosniff"));
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    let route = response.extensions().get::<RouteName>().map_or("-", |r| r.0);
+    tracing::info!(
+        parent: &span,
+        %method,
+        path,
+        route,
+        status = response.status().as_u16(),
+        micros = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX),
+        "handled"
+    );
+    response
+}
+
+/// A client that hangs up ends its handler, as without the task around it. Work that must go on has a
+/// task of its own.
+struct AbortOnDrop(tokio::task::AbortHandle);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// The answer when a handler panicked: nothing of what happened, and the id to ask about.
+fn internal_error(id: &str) -> Response {
+    let body = serde_json::json!({"error": {
+        "type": "api_error",
+        "message": "Something went wrong on our side. Try again, or ask the operator about this request_id.",
+        "request_id": id,
+    }});
+    let json = [(header::CONTENT_TYPE, "application/json")];
+    (StatusCode::INTERNAL_SERVER_ERROR, json, Body::from(body.to_string())).into_response()
+}

@@ -1,0 +1,82 @@
+//! The loops around the engine's background commands.
+
+use crate::pace::{Rhythm, Stop, repeat};
+use domain::limits::BULK_ROWS;
+use engine::{Engine, Error};
+use std::future::Future;
+use std::time::Duration;
+use store::Wake;
+
+const HALF_SECOND: Duration = Duration::from_millis(500);
+
+#[derive(Clone)]
+pub(crate) struct Upkeep {
+    pub engine: Engine,
+    pub stop: Stop,
+}
+
+/// Whether a batch was as large as batches get, so that more may wait. A smaller one says that all was
+/// seen: what is left of it, such as an expiry that a capture holds up, waits for the next round.
+fn full(done: usize) -> bool {
+    i64::try_from(done).is_ok_and(|n| n >= BULK_ROWS)
+}
+
+impl Upkeep {
+    async fn repeat<F>(
+        self,
+        name: &'static str,
+        every: Duration,
+        bell: Option<Wake>,
+        mut step: impl FnMut(Engine) -> F,
+    ) where
+        F: Future<Output = Result<bool, Error>>,
+    {
+        repeat(&self.engine, &self.stop, Rhythm { name, every, bell }, || step(self.engine.clone())).await;
+    }
+
+    /// Provider calls whose answer is missing.
+    pub async fn jobs(self) {
+        // A job is claimed for minutes or put off, so "did something" cannot find the same one for ever.
+        self.repeat("jobs", HALF_SECOND, Some(Wake::Jobs), |engine| async move {
+            Ok(engine.run_jobs().await? > 0)
+        })
+        .await;
+    }
+
+    /// Settlements and expiries of the wall clock.
+    pub async fn due(self) {
+        let step = |engine: Engine| async move { Ok(full(engine.run_due(None, engine.now()).await?)) };
+        self.repeat("due", HALF_SECOND, None, step).await;
+    }
+
+    pub async fn challenges(self) {
+        let step = |engine: Engine| async move { Ok(full(engine.lapse_challenges().await?)) };
+        self.repeat("challenges", Duration::from_secs(5), None, step).await;
+    }
+
+    pub async fn clocks(self) {
+        let step = |engine: Engine| async move { engine.advance_clocks().await };
+        self.repeat("clocks", HALF_SECOND, Some(Wake::Clocks), step).await;
+    }
+
+    pub async fn fold(self) {
+        let step = |engine: Engine| async move { Ok(full(engine.fold_balances().await?)) };
+        self.repeat("fold", Duration::from_millis(200), None, step).await;
+    }
+
+    /// Seals journals that are older than `lag`.
+    pub async fn seal(self, lag: Duration) {
+        let lag = i64::try_from(lag.as_micros()).unwrap_or(i64::MAX);
+        let step = move |engine: Engine| async move {
+            let mark = engine.now().plus(lag.saturating_neg());
+            Ok(full(engine.seal_journals(mark).await?))
+        };
+        self.repeat("seal", Duration::from_secs(1), None, step).await;
+    }
+
+    /// Idempotency keys whose replies are no longer kept.
+    pub async fn purge(self) {
+        let step = |engine: Engine| async move { Ok(engine.purge_keys().await? > 0) };
+        self.repeat("purge", Duration::from_secs(60), None, step).await;
+    }
+}
