@@ -37,6 +37,7 @@ fn main() -> io::Result<()> {
 
     for (name, result) in [
         ("success", ChallengeResult::Success),
+        ("declined", ChallengeResult::Declined),
         ("failed", ChallengeResult::Failed),
         ("abandoned", ChallengeResult::Abandoned),
     ] {

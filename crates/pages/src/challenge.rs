@@ -28,6 +28,8 @@ pub struct Challenge<'a> {
 pub enum ChallengeResult {
     /// The payer is who they say. The bank may still decline the charge, so this is not "paid".
     Success,
+    /// The payer is who they say, and the bank declined the charge.
+    Declined,
     /// The bank could not confirm the payer.
     Failed,
     /// The payer left.
@@ -121,8 +123,12 @@ mod tests {
     use super::*;
     use crate::html_audit::{self, HOSTILE};
 
-    const RESULTS: [ChallengeResult; 3] =
-        [ChallengeResult::Success, ChallengeResult::Failed, ChallengeResult::Abandoned];
+    const RESULTS: [ChallengeResult; 4] = [
+        ChallengeResult::Success,
+        ChallengeResult::Declined,
+        ChallengeResult::Failed,
+        ChallengeResult::Abandoned,
+    ];
 
     fn sample() -> Challenge<'static> {
         Challenge {
@@ -204,6 +210,7 @@ mod tests {
                 "Your bank confirmed it is you",
                 "will show you whether the payment went through",
             ),
+            (ChallengeResult::Declined, "Your bank declined the payment", "You have not been charged."),
             (ChallengeResult::Failed, "Your bank could not confirm it is you", "You have not been charged."),
             (ChallengeResult::Abandoned, "You left the confirmation", "You have not been charged."),
         ] {

@@ -1,8 +1,8 @@
 //! The HTML a payer sees: askama templates, checked at compile time, and the embedded assets they use.
 //!
-//! Functions here turn plain values into finished pages. They know no store, engine or HTTP framework: the
-//! caller looks things up, picks the status code, and sends [`security_headers`] with every page. No page has
-//! a script, an inline style or an event handler, so the policy in those headers needs no exception.
+//! [`routes`] serves them: it looks things up, picks the status code, and sends [`security_headers`] with every
+//! page. The rest turns plain values into finished pages and knows no engine or HTTP framework. No page has a
+//! script, an inline style or an event handler, so the policy in those headers needs no exception.
 //!
 //! Every text a merchant or payer can choose is escaped by askama; addresses to leave to pass [`return_url`]
 //! first.
@@ -10,6 +10,7 @@
 mod assets;
 mod challenge;
 mod return_url;
+pub mod routes;
 mod security_headers;
 
 #[cfg(test)]
@@ -21,6 +22,7 @@ use askama::Template;
 
 pub use assets::{Asset, asset, asset_names};
 pub use challenge::{Challenge, ChallengeDone, ChallengeResult, challenge, challenge_done, challenge_gone};
+pub use routes::router;
 pub use security_headers::security_headers;
 
 /// A page that may take the payer elsewhere by itself.

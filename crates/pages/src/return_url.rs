@@ -47,6 +47,15 @@ impl ReturnUrl {
     }
 }
 
+/// `raw` with `pairs` at the end of its query, which keeps what it had; `None` for what [`ReturnUrl::parse`]
+/// refuses.
+pub(crate) fn with_query(raw: &str, pairs: &[(&str, &str)]) -> Option<String> {
+    // Judged before it is changed: the parser drops some of what is refused here.
+    let mut url = Url::parse(&ReturnUrl::parse(raw)?.href).ok()?;
+    url.query_pairs_mut().extend_pairs(pairs);
+    Some(url.into())
+}
+
 /// `1; url=…` as the HTML standard's "shared declarative refresh steps" read it: an unquoted address up to the
 /// end of the value.
 ///
@@ -138,6 +147,26 @@ mod tests {
     fn link_keeps_path_parameters() {
         let url = ReturnUrl::parse("https://shop.example/cart;jsessionid=1?a=1;b=2").expect("valid");
         assert_eq!(url.href, "https://shop.example/cart;jsessionid=1?a=1;b=2");
+    }
+
+    #[test]
+    fn query_is_extended_and_never_broken() {
+        let pairs = [("payment_intent", "pi_1"), ("x", "a&b=c #?é")];
+        let tail = "payment_intent=pi_1&x=a%26b%3Dc+%23%3F%C3%A9";
+        for (raw, expected) in [
+            ("https://shop.example", format!("https://shop.example/?{tail}")),
+            ("https://shop.example/thanks", format!("https://shop.example/thanks?{tail}")),
+            ("https://shop.example/?", format!("https://shop.example/?{tail}")),
+            ("https://shop.example/?order=7", format!("https://shop.example/?order=7&{tail}")),
+            ("https://shop.example/?a=%26&a=b%3Dc", format!("https://shop.example/?a=%26&a=b%3Dc&{tail}")),
+            ("http://127.0.0.1:3000/r?q#/route", format!("http://127.0.0.1:3000/r?q&{tail}#/route")),
+        ] {
+            assert_eq!(with_query(raw, &pairs), Some(expected), "{raw}");
+        }
+        for raw in ["", "/thanks", "javascript:alert(1)", "https://a@b.example/", "https://shop.example/\nx", "ftp://a/"]
+        {
+            assert_eq!(with_query(raw, &pairs), None, "{raw:?}");
+        }
     }
 
     #[test]

@@ -28,11 +28,11 @@ const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 /// of keys. No level that an operator sets lets those through.
 const CAPS: [&str; 2] = ["tokio_postgres=info", "postgres=info"];
 
-/// Checks a filter and answers it. A bare word has to be a level: the filter's own grammar would take a
-/// misspelt level for the name of a module.
+/// Checks a filter and answers it. Every part has to end in a level: the filter's own grammar would take
+/// a misspelt one for the name of a module.
 pub(crate) fn check_filter(text: &str) -> Result<String, String> {
-    let bare_ok = text.split(',').all(|part| part.contains('=') || LEVELS.contains(&part.trim()));
-    if !bare_ok || EnvFilter::try_new(text).is_err() {
+    let level = |part: &str| LEVELS.contains(&part.rsplit_once('=').map_or(part, |(_, level)| level).trim());
+    if !text.split(',').all(level) || EnvFilter::try_new(text).is_err() {
         return Err("is not a log filter".to_owned());
     }
     Ok(text.to_owned())

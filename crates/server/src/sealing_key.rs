@@ -141,7 +141,7 @@ pub async fn for_database(path: &Path, store: &Store) -> anyhow::Result<SealingK
             key
         }
     };
-    if !bind(store, &key).await.context("the database cannot be written")? {
+    if !fits(store, &key).await.context("the database cannot be written")? {
         bail!(
             "the sealing key {shown} is not the one that this database is sealed with: restore the right file, or name \
              it with --sealing-key-file (all nodes of one PostgreSQL database need the same key)"
@@ -150,8 +150,8 @@ pub async fn for_database(path: &Path, store: &Store) -> anyhow::Result<SealingK
     Ok(key)
 }
 
-/// Binds the database to the key, or finds it bound to it; false when it is bound to another.
-async fn bind(store: &Store, key: &SealingKey) -> Result<bool, StoreError> {
+/// Whether the database is bound to this key. One that is bound to none yet is bound to it now.
+pub(crate) async fn fits(store: &Store, key: &SealingKey) -> Result<bool, StoreError> {
     let check = key.vault().key_check();
     let mut core = [0u8; 12];
     core.iter_mut().zip(check).for_each(|(to, from)| *to = from);

@@ -1,0 +1,35 @@
+//! What tests need: a database of each engine, an application over it, and requests as clients send
+//! them. Only tests and benchmarks depend on this crate.
+
+mod app;
+mod db;
+mod receiver;
+
+pub use app::{Answer, AppOptions, MASTER_KEY, TestApp, form_body};
+pub use db::{Db, Kind};
+pub use receiver::{Received, Receiver};
+
+/// Declares each test twice, once per engine. The body gets a fresh database as `db`.
+#[macro_export]
+macro_rules! on_both_engines {
+    ($($(#[$meta:meta])* async fn $name:ident($db:ident) $body:block)+) => {
+        mod sqlite {
+            #[allow(unused_imports, reason = "the tests of a module may all be self-contained")]
+            use super::*;
+            $($(#[$meta])* #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                let $db = $crate::Db::new($crate::Kind::Sqlite).await;
+                $body
+            })+
+        }
+        mod postgres {
+            #[allow(unused_imports, reason = "the tests of a module may all be self-contained")]
+            use super::*;
+            $($(#[$meta])* #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                let $db = $crate::Db::new($crate::Kind::Postgres).await;
+                $body
+            })+
+        }
+    };
+}

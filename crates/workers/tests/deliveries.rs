@@ -59,7 +59,8 @@ async fn a_failed_delivery_is_sent_again_with_the_same_id_and_bytes() {
     let wait = delivery.due_at.0 - bench.engine.now().0;
     assert!((3_000_000..=5_500_000).contains(&wait), "the next attempt is due in {wait} µs");
 
-    // Due now, and without a bell: the workers must look by themselves.
+    // Due now, and after the last bell: the workers must look by themselves.
+    tokio::time::sleep(Duration::from_millis(100)).await;
     let (id, now) = (delivery.id, bench.engine.now());
     let moved = bench
         .engine

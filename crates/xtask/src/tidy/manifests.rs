@@ -14,11 +14,11 @@ const MAY_USE: [(&str, &[&str]); 9] = [
     ("outbound", &[]),
     ("store", &["domain"]),
     ("connectors", &["outbound", "store", "domain"]),
-    ("engine", &["connectors", "store", "domain"]),
+    ("engine", &["connectors", "outbound", "store", "domain"]),
     ("workers", &["engine", "outbound", "store", "domain"]),
     ("web", &["engine", "domain"]),
     ("api_*", &["web", "engine", "domain"]),
-    ("pages", &["domain"]),
+    ("pages", &["web", "engine", "connectors", "domain"]),
 ];
 
 /// Crates that put the others together: they may use any.

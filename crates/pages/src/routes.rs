@@ -1,0 +1,436 @@
+//! The routes of the public listener: the challenge, the embedded files, and a page for everything else.
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::{Extension, Path, Request, State};
+use axum::http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use axum::http::{StatusCode, request};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use connectors::ChallengeAnswer;
+use domain::card::Brand;
+use domain::money::format_display;
+use domain::payment::PaymentStatus;
+use domain::time::{MINUTE, Timestamp};
+use engine::Error;
+use engine::payments::ChallengeView;
+use url::form_urlencoded;
+use web::body::BodyRefusal;
+use web::{App, RequestId, RouteName};
+
+use crate::{Challenge, ChallengeDone, ChallengeResult, Page, return_url, security_headers};
+
+const CHALLENGE: &str = "/3ds/{code}";
+const ASSET: &str = "/assets/{name}";
+
+/// Characters of a challenge's code, all of them base62.
+const CODE_CHARS: usize = 24;
+/// The form sends `outcome=` and a word.
+const FORM_MAX: usize = 1024;
+
+/// The pages of the public listener.
+pub fn router(app: App) -> Router {
+    Router::new()
+        .route(CHALLENGE, get(show_challenge).post(answer_challenge))
+        .route(ASSET, get(show_asset))
+        .fallback(not_found)
+        .method_not_allowed_fallback(not_allowed)
+        .with_state(app)
+}
+
+type Id = Option<Extension<RequestId>>;
+
+fn id_text(id: &Id) -> &str {
+    id.as_ref().map_or("", |Extension(RequestId(id))| id)
+}
+
+async fn show_challenge(State(app): State<App>, Path(code): Path<String>, id: Id) -> Response {
+    let response = match known_form(code) {
+        Some(code) => match app.engine.challenge(code).await {
+            Ok(view) => html(StatusCode::OK, challenge_page(&view, app.engine.now())),
+            Err(error) => {
+                refusal(&error, "Opening this page has not charged you. Try again in a minute.", id_text(&id))
+            }
+        },
+        None => gone(),
+    };
+    routed(response, CHALLENGE)
+}
+
+async fn answer_challenge(
+    State(app): State<App>,
+    Path(code): Path<String>,
+    id: Id,
+    request: Request,
+) -> Response {
+    let (head, body) = request.into_parts();
+    let answered = match known_form(code) {
+        Some(code) => take_answer(&app, code, &head, body, id_text(&id)).await,
+        None => Err(gone()),
+    };
+    routed(answered.unwrap_or_else(|refused| refused), CHALLENGE)
+}
+
+/// The page after an answer; `Err`: the page that says why it was not taken.
+async fn take_answer(
+    app: &App,
+    code: String,
+    head: &request::Parts,
+    body: Body,
+    id: &str,
+) -> Result<Response, Response> {
+    if from_elsewhere(&head.headers) {
+        let message = "This form was sent from another site. Open the address that the shop sent you to, and answer there.";
+        return Err(problem(StatusCode::FORBIDDEN, "Not from this page", message, id));
+    }
+    let form = web::body::read(body).await.map_err(|refused| unread(refused, id))?;
+    let answer = read_answer(&form).ok_or_else(|| {
+        let message = "The answer was not understood. Go back, and use one of the buttons.";
+        problem(StatusCode::BAD_REQUEST, "No such answer", message, id)
+    })?;
+    let view = app.engine.answer_challenge(code, answer).await.map_err(|error| {
+        // The answer may have been taken before the failure, so nothing is said about the money.
+        let message = "Go back to the shop to see the state of your order before you pay again.";
+        refusal(&error, message, id)
+    })?;
+    Ok(leaving(done_page(&view, answer)))
+}
+
+fn unread(refused: BodyRefusal, id: &str) -> Response {
+    let (status, message) = match refused {
+        BodyRefusal::TooLarge => {
+            (StatusCode::PAYLOAD_TOO_LARGE, "More was sent than the answer. Go back and try again.")
+        }
+        BodyRefusal::TooSlow => {
+            (StatusCode::REQUEST_TIMEOUT, "Your answer took too long to arrive. Go back and try again.")
+        }
+        BodyRefusal::Broken => {
+            (StatusCode::BAD_REQUEST, "Your answer did not arrive in full. Go back and try again.")
+        }
+    };
+    problem(status, "Your answer was not received", message, id)
+}
+
+/// A code that may exist. Others are not looked up.
+fn known_form(code: String) -> Option<String> {
+    (code.len() == CODE_CHARS && code.bytes().all(|b| b.is_ascii_alphanumeric())).then_some(code)
+}
+
+/// Whether a browser says that another site sent this. `Origin` tells nothing here: our own pages send
+/// `null` (see [`security_headers`]). Clients without the header are no browsers that keep cookies or codes
+/// for others to use.
+fn from_elsewhere(headers: &HeaderMap) -> bool {
+    headers.get_all("sec-fetch-site").iter().any(|site| !matches!(site.as_bytes(), b"same-origin" | b"none"))
+}
+
+/// Exactly one `outcome`, one of the three.
+fn read_answer(form: &[u8]) -> Option<ChallengeAnswer> {
+    if form.len() > FORM_MAX {
+        return None;
+    }
+    let mut outcomes =
+        form_urlencoded::parse(form).filter(|(name, _)| name == "outcome").map(|(_, value)| value);
+    let outcome = outcomes.next()?;
+    if outcomes.next().is_some() {
+        return None;
+    }
+    match &*outcome {
+        "success" => Some(ChallengeAnswer::Passed),
+        "fail" => Some(ChallengeAnswer::Failed),
+        "abandon" => Some(ChallengeAnswer::Abandoned),
+        _ => None,
+    }
+}
+
+fn challenge_page(view: &ChallengeView, now: Timestamp) -> String {
+    let minutes = (view.challenge.expires_at.0 - now.0) / MINUTE;
+    crate::challenge(&Challenge {
+        code: &view.challenge.code,
+        merchant_name: &view.merchant_name,
+        amount: &format_display(view.amount, view.currency),
+        card_brand: brand_name(&view.card_brand),
+        last4: &view.last4,
+        test_mode: !view.challenge.scope.mode.is_live(),
+        expires_in_minutes: u32::try_from(minutes).unwrap_or(0),
+    })
+}
+
+fn done_page(view: &ChallengeView, answer: ChallengeAnswer) -> Page {
+    let payment = view.challenge.payment.to_string();
+    let query = [
+        ("payment_intent", &*payment),
+        ("payment_intent_client_secret", &view.client_secret),
+        ("redirect_status", redirect_status(view.status)),
+    ];
+    let leave = view.return_url.as_deref().and_then(|url| return_url::with_query(url, &query));
+    crate::challenge_done(&ChallengeDone {
+        merchant_name: &view.merchant_name,
+        result: result(answer, view.status),
+        return_url: leave.as_deref(),
+    })
+}
+
+/// What to tell the payer. A passed challenge says nothing about the charge, except that a payment which
+/// needs another method afterwards was declined.
+fn result(answer: ChallengeAnswer, status: PaymentStatus) -> ChallengeResult {
+    match answer {
+        ChallengeAnswer::Passed if status == PaymentStatus::RequiresPaymentMethod => {
+            ChallengeResult::Declined
+        }
+        ChallengeAnswer::Passed => ChallengeResult::Success,
+        ChallengeAnswer::Failed => ChallengeResult::Failed,
+        ChallengeAnswer::Abandoned => ChallengeResult::Abandoned,
+    }
+}
+
+/// What the merchant's page is told. It is a hint: the payer can change it, so the merchant reads the payment.
+fn redirect_status(status: PaymentStatus) -> &'static str {
+    match status {
+        PaymentStatus::Succeeded | PaymentStatus::Processing | PaymentStatus::RequiresCapture => "succeeded",
+        PaymentStatus::RequiresPaymentMethod
+        | PaymentStatus::RequiresConfirmation
+        | PaymentStatus::RequiresAction
+        | PaymentStatus::Canceled => "failed",
+    }
+}
+
+fn brand_name(brand: &str) -> &'static str {
+    match Brand::parse(brand) {
+        Some(Brand::Visa) => "Visa",
+        Some(Brand::Mastercard) => "Mastercard",
+        Some(Brand::Amex) => "American Express",
+        Some(Brand::Discover) => "Discover",
+        Some(Brand::Diners) => "Diners Club",
+        Some(Brand::Jcb) => "JCB",
+        Some(Brand::Unionpay) => "UnionPay",
+        Some(Brand::Unknown) | None => "Card",
+    }
+}
+
+async fn show_asset(Path(name): Path<String>, id: Id, headers: HeaderMap) -> Response {
+    let response = asset_response(&name, &headers).unwrap_or_else(|| nowhere(id_text(&id)));
+    routed(response, ASSET)
+}
+
+fn asset_response(name: &str, headers: &HeaderMap) -> Option<Response> {
+    let asset = crate::asset(name)?;
+    let always = [(header::ETAG, asset.etag), (header::CACHE_CONTROL, asset.cache_control)];
+    if has_current(headers, asset.etag) {
+        return Some((StatusCode::NOT_MODIFIED, always).into_response());
+    }
+    let content = [
+        (header::CONTENT_TYPE, asset.content_type),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+    ];
+    Some((always, content, Bytes::from_static(asset.bytes)).into_response())
+}
+
+/// Whether `If-None-Match` names this version, by the weak comparison that RFC 9110 section 13.1.2 asks for.
+fn has_current(headers: &HeaderMap, etag: &str) -> bool {
+    let lists = headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
+    lists.flat_map(|list| list.split(',')).map(str::trim).any(|tag| {
+        let tag = tag.strip_prefix("W/").unwrap_or(tag);
+        tag == "*" || tag == etag
+    })
+}
+
+async fn not_found(id: Id) -> Response {
+    nowhere(id_text(&id))
+}
+
+fn nowhere(id: &str) -> Response {
+    let message = "There is nothing at this address. Check that it is complete, or go back to the shop.";
+    problem(StatusCode::NOT_FOUND, "Page not found", message, id)
+}
+
+async fn not_allowed(id: Id) -> Response {
+    let message = "This address cannot be used in this way. Go back to the shop.";
+    problem(StatusCode::METHOD_NOT_ALLOWED, "Not possible here", message, id_text(&id))
+}
+
+fn gone() -> Response {
+    html(StatusCode::GONE, crate::challenge_gone())
+}
+
+/// The page for an error of the engine; `next` says what to do.
+fn refusal(error: &Error, next: &str, id: &str) -> Response {
+    match error {
+        Error::ChallengeGone => gone(),
+        Error::Store(store) => {
+            tracing::error!(error = %store, "a challenge met a failure of the database");
+            problem(StatusCode::SERVICE_UNAVAILABLE, "Not available at the moment", next, id)
+        }
+        other => {
+            tracing::error!(error = ?other, "a challenge met a defect");
+            problem(StatusCode::INTERNAL_SERVER_ERROR, "Something went wrong", next, id)
+        }
+    }
+}
+
+fn problem(status: StatusCode, title: &str, message: &str, id: &str) -> Response {
+    html(status, crate::error_page(title, message, id))
+}
+
+fn leaving(page: Page) -> Response {
+    let mut response = html(StatusCode::OK, page.html);
+    if let Some(refresh) = page.refresh.and_then(|refresh| HeaderValue::try_from(refresh).ok()) {
+        response.headers_mut().insert(header::REFRESH, refresh);
+    }
+    response
+}
+
+fn html(status: StatusCode, page: String) -> Response {
+    let mut response = (status, page).into_response();
+    for (name, value) in security_headers() {
+        response.headers_mut().insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+    }
+    response
+}
+
+/// Names the route for the log and the metrics; never the path, which holds the code.
+fn routed(mut response: Response, route: &'static str) -> Response {
+    response.extensions_mut().insert(RouteName(route));
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::html_audit;
+
+    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        pairs.iter().map(|(n, v)| (HeaderName::from_static(n), HeaderValue::from_static(v))).collect()
+    }
+
+    #[test]
+    fn only_well_formed_codes_are_looked_up() {
+        let code = "abcdefghijklmnopqrst0189".to_owned();
+        assert_eq!(known_form(code.clone()), Some(code));
+        for code in
+            ["", "a", &"a".repeat(23), &"a".repeat(25), &"a".repeat(1 << 20), "abcdefghijklmnopqrst018-"]
+        {
+            assert_eq!(known_form(code.to_owned()), None, "{} characters", code.len());
+        }
+        assert_eq!(known_form("é".repeat(12)), None, "24 bytes, not 24 characters");
+    }
+
+    #[test]
+    fn answers_are_one_of_three_words() {
+        use ChallengeAnswer::{Abandoned, Failed, Passed};
+        for (form, answer) in [
+            ("outcome=success", Some(Passed)),
+            ("outcome=fail", Some(Failed)),
+            ("outcome=abandon", Some(Abandoned)),
+            ("x=1&outcome=%73uccess", Some(Passed)),
+            ("", None),
+            ("outcome", None),
+            ("outcome=", None),
+            ("outcome=SUCCESS", None),
+            ("outcome=success&outcome=fail", None),
+            ("{\"outcome\":\"success\"}", None),
+        ] {
+            assert_eq!(read_answer(form.as_bytes()), answer, "{form}");
+        }
+        let padded =
+            |len: usize| format!("outcome=success&x={}", "a".repeat(len - "outcome=success&x=".len()));
+        assert_eq!(read_answer(padded(FORM_MAX).as_bytes()), Some(Passed));
+        assert_eq!(read_answer(padded(FORM_MAX + 1).as_bytes()), None);
+        assert_eq!(read_answer(b"\xff\xfe=%ff"), None);
+    }
+
+    #[test]
+    fn forms_from_other_sites_are_refused() {
+        for site in ["cross-site", "same-site", "", "Same-Origin", "x"] {
+            assert!(from_elsewhere(&headers(&[("sec-fetch-site", site)])), "{site}");
+        }
+        for site in ["same-origin", "none"] {
+            assert!(!from_elsewhere(&headers(&[("sec-fetch-site", site)])), "{site}");
+        }
+        assert!(!from_elsewhere(&headers(&[("origin", "null")])));
+        let mut twice = headers(&[("sec-fetch-site", "same-origin")]);
+        twice.append("sec-fetch-site", HeaderValue::from_static("cross-site"));
+        assert!(from_elsewhere(&twice));
+    }
+
+    #[test]
+    fn result_and_redirect_status_follow_the_payment() {
+        use ChallengeAnswer::{Abandoned, Failed, Passed};
+        for status in PaymentStatus::ALL {
+            let declined = *status == PaymentStatus::RequiresPaymentMethod;
+            let passed = if declined { ChallengeResult::Declined } else { ChallengeResult::Success };
+            assert_eq!(result(Passed, *status), passed, "{status}");
+            assert_eq!(result(Failed, *status), ChallengeResult::Failed);
+            assert_eq!(result(Abandoned, *status), ChallengeResult::Abandoned);
+        }
+        let succeeded: Vec<_> =
+            PaymentStatus::ALL.iter().filter(|s| redirect_status(**s) == "succeeded").collect();
+        assert_eq!(
+            succeeded,
+            [&PaymentStatus::Processing, &PaymentStatus::RequiresCapture, &PaymentStatus::Succeeded]
+        );
+    }
+
+    #[test]
+    fn every_brand_has_a_name_to_show() {
+        for brand in Brand::ALL {
+            let name = brand_name(brand.as_str());
+            assert!(name.starts_with(|c: char| c.is_ascii_uppercase()), "{brand}");
+            assert_eq!(name == "Card", *brand == Brand::Unknown, "{brand}");
+        }
+        assert_eq!(brand_name("sepa_debit"), "Card");
+    }
+
+    #[test]
+    fn assets_are_sent_whole_or_not_at_all() {
+        let name = crate::asset_names().next().expect("an asset");
+        let asset = crate::asset(name).expect("served");
+        let full = asset_response(name, &HeaderMap::new()).expect("served");
+        assert_eq!(full.status(), StatusCode::OK);
+        assert_eq!(full.headers()[header::ETAG], asset.etag);
+        assert_eq!(full.headers()[header::CONTENT_TYPE], asset.content_type);
+        assert_eq!(full.headers().get_all(header::CONTENT_TYPE).iter().count(), 1);
+        for (value, status) in [
+            (asset.etag, StatusCode::NOT_MODIFIED),
+            ("*", StatusCode::NOT_MODIFIED),
+            (Box::leak(format!("\"x\", W/{}", asset.etag).into_boxed_str()), StatusCode::NOT_MODIFIED),
+            ("\"x\"", StatusCode::OK),
+            ("", StatusCode::OK),
+        ] {
+            let response = asset_response(name, &headers(&[("if-none-match", value)])).expect("served");
+            assert_eq!(response.status(), status, "{value}");
+            assert_eq!(response.headers()[header::CACHE_CONTROL], asset.cache_control, "{value}");
+        }
+        assert!(asset_response("../Cargo.toml", &HeaderMap::new()).is_none());
+    }
+
+    #[test]
+    fn every_page_has_the_security_headers_once() {
+        for response in [
+            gone(),
+            nowhere("req_1"),
+            refusal(&Error::ChallengeGone, "x", ""),
+            refusal(&Error::Internal("secret detail".to_owned()), "x", "req_1"),
+            leaving(Page { html: String::new(), refresh: Some("1; url=https://shop.example/".to_owned()) }),
+        ] {
+            for (name, value) in security_headers() {
+                let all: Vec<_> = response.headers().get_all(*name).iter().collect();
+                assert_eq!(all, [value], "{name}");
+            }
+        }
+        assert_eq!(refusal(&Error::ChallengeGone, "x", "").status(), StatusCode::GONE);
+        let internal = refusal(&Error::Internal(String::new()), "x", "");
+        assert_eq!(internal.status(), StatusCode::INTERNAL_SERVER_ERROR);
+    }
+
+    #[test]
+    fn refresh_header_is_sent_when_the_page_announces_it() {
+        let page = crate::challenge_done(&ChallengeDone {
+            merchant_name: "Blue Bottle Books",
+            result: ChallengeResult::Declined,
+            return_url: Some("https://shop.example/?a=1"),
+        });
+        html_audit::check(&page.html);
+        assert_eq!(leaving(page).headers()[header::REFRESH], "1; url=https://shop.example/?a=1");
+    }
+}

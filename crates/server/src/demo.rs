@@ -1,0 +1,166 @@
+//! The demo merchant: made at the first start, found again at every later one.
+
+use crate::commands::tell;
+use crate::data_dir;
+use crate::gateway::Gateway;
+use anyhow::{Context, anyhow};
+use domain::id::{MerchantId, TypedId};
+use domain::merchant::KeyKind;
+use domain::rate::TierName;
+use domain::scope::{Mode, Scope};
+use engine::Engine;
+use engine::merchants::ModeChanges;
+use std::fmt::Write;
+use std::io;
+use std::path::{Path, PathBuf};
+
+const FILE: &str = "demo-keys.txt";
+const NAME: &str = "Demo shop";
+
+/// The demo merchant with its test keys.
+#[derive(Clone)]
+pub struct DemoShop {
+    pub merchant: MerchantId,
+    pub secret_key: String,
+    pub publishable_key: String,
+    pub tier: TierName,
+    /// Where the keys are kept.
+    pub file: PathBuf,
+}
+
+impl std::fmt::Debug for DemoShop {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("DemoShop").field("merchant", &self.merchant).field("file", &self.file).finish_non_exhaustive()
+    }
+}
+
+struct Keys {
+    merchant: MerchantId,
+    secret: String,
+    publishable: String,
+}
+
+fn parse(text: &str) -> Option<Keys> {
+    let value = |name: &str| {
+        let mut lines = text.lines().filter_map(|line| line.split_once('='));
+        lines.find(|(key, _)| *key == name).map(|(_, value)| value.trim().to_owned())
+    };
+    Some(Keys {
+        merchant: MerchantId::parse(&value("merchant")?)?,
+        secret: value("secret_key")?,
+        publishable: value("publishable_key")?,
+    })
+}
+
+fn write_out(keys: &Keys) -> String {
+    format!(
+        "# Test keys of the demo merchant, for this gateway only. Remove this file to get new ones at the next start.\n\
+         merchant={}\nsecret_key={}\npublishable_key={}\n",
+        keys.merchant, keys.secret, keys.publishable
+    )
+}
+
+/// Finds the demo merchant and its keys, or makes what is missing; sets its tier if one is given.
+///
+/// # Errors
+/// When the database or the file cannot be read or written.
+pub async fn prepare(engine: &Engine, data_dir: &Path, tier: Option<TierName>) -> anyhow::Result<DemoShop> {
+    let file = data_dir.join(FILE);
+    let kept = match std::fs::read_to_string(&file) {
+        Ok(text) => parse(&text),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => None,
+        Err(e) => return Err(e).context(format!("{} cannot be read", file.display())),
+    };
+    let keys = match kept {
+        Some(keys) if still_good(engine, &keys).await? => keys,
+        _ => {
+            let keys = make(engine).await?;
+            let written = data_dir::write_private(&file, &write_out(&keys));
+            written.with_context(|| format!("{} cannot be written", file.display()))?;
+            keys
+        }
+    };
+    let scope = Scope { merchant: keys.merchant, mode: Mode::Test };
+    let mode = match tier {
+        Some(tier) => engine.set_mode(scope, ModeChanges { tier: Some(tier), ..ModeChanges::default() }).await,
+        None => engine.merchant_mode(scope).await,
+    };
+    let tier = mode.map_err(|e| anyhow!("the demo merchant: {}", tell(&e)))?.tier;
+    Ok(DemoShop { merchant: keys.merchant, secret_key: keys.secret, publishable_key: keys.publishable, tier, file })
+}
+
+/// Whether both keys still belong to the merchant: the database may be another one by now, or a key revoked.
+async fn still_good(engine: &Engine, keys: &Keys) -> anyhow::Result<bool> {
+    for (text, kind) in [(&keys.secret, KeyKind::Secret), (&keys.publishable, KeyKind::Publishable)] {
+        let caller = engine.authenticate(text).await.map_err(|e| anyhow!("the demo keys: {}", tell(&e)))?;
+        let scope = Scope { merchant: keys.merchant, mode: Mode::Test };
+        if !caller.is_some_and(|caller| caller.scope == scope && caller.kind == kind) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+async fn make(engine: &Engine) -> anyhow::Result<Keys> {
+    let fault = |e: engine::Error| anyhow!("the demo merchant cannot be made: {}", tell(&e));
+    let known = engine.merchants().await.map_err(fault)?.into_iter().find(|merchant| merchant.name == NAME);
+    let merchant = match known {
+        Some(merchant) => merchant.id,
+        None => engine.create_merchant(NAME.to_owned()).await.map_err(fault)?.id,
+    };
+    let scope = Scope { merchant, mode: Mode::Test };
+    let (_, secret) = engine.create_key(scope, KeyKind::Secret, "demo".to_owned()).await.map_err(fault)?;
+    let (_, publishable) = engine.create_key(scope, KeyKind::Publishable, "demo".to_owned()).await.map_err(fault)?;
+    Ok(Keys { merchant, secret, publishable })
+}
+
+/// What the demo prints once it serves.
+pub fn greeting(gateway: &Gateway, shop: &DemoShop) -> String {
+    let mut text = String::new();
+    let (api, key) = (&gateway.api_url, &shop.secret_key);
+    let admin = gateway.admin_url.replace("http://127.0.0.1:", "http://localhost:");
+    let _ = write!(text, "\nPaymentGate {} is running with a demo merchant. No real money moves.\n\n", crate::VERSION);
+    let mut line = |name: &str, value: &str| {
+        let _ = writeln!(text, "  {name:<18}{value}");
+    };
+    line("API", &format!("{api}/v2"));
+    line("Payment pages", &gateway.public_url);
+    line("Admin", &format!("{admin} (/health, /metrics)"));
+    line("Stripe clients", &format!("{api}/stripe"));
+    if let Some(url) = &gateway.stripe_url {
+        line("  host and port", &format!("{url} (/v1)"));
+    }
+    line("Merchant", &format!("{} ({NAME})", shop.merchant));
+    line("Tier", &format!("{}: {} requests a minute (--demo-tier growth for more)", shop.tier, shop.tier.limits().per_minute));
+    line("Secret key", key);
+    line("Publishable key", &shop.publishable_key);
+    line("Keys kept in", &shop.file.display().to_string());
+    let _ = write!(
+        text,
+        "\nCreate a payment:\n\n  curl -X POST {api}/v2/payment_intents \\\n    -u {key}: \\\n    \
+         -H \"Idempotency-Key: test_$(date +%s%N)\" \\\n    -d amount=9900 \\\n    -d currency=eur \\\n    \
+         -d \"payment_method_types[]=card\"\n\n\
+         Pay it with a test card (put the id of the answer in place of pi_...):\n\n  \
+         curl -X POST {api}/v2/payment_intents/pi_.../confirm \\\n    -u {key}: \\\n    \
+         -d payment_method=pm_card_visa\n\nCtrl-C stops the gateway.\n\n"
+    );
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use domain::id::Core;
+
+    #[test]
+    fn what_is_written_reads_back() {
+        let keys = Keys {
+            merchant: MerchantId(Core([7; 12])),
+            secret: "sk_test_x".to_owned(),
+            publishable: "pk_test_y".to_owned(),
+        };
+        let read = parse(&write_out(&keys)).expect("parsed");
+        assert_eq!((read.merchant, read.secret, read.publishable), (keys.merchant, keys.secret, keys.publishable));
+        assert!(parse("").is_none() && parse("merchant=x\nsecret_key=a\npublishable_key=b\n").is_none());
+    }
+}

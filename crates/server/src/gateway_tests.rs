@@ -1,0 +1,121 @@
+use super::*;
+use crate::demo;
+use domain::rate::TierName;
+use std::path::Path;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+async fn start_in(folder: &Path) -> Gateway {
+    let options = GatewayOptions::new(Location::Sqlite(folder.join("x.db")), SealingKey::new([7; 32]));
+    start(options).await.expect("started")
+}
+
+async fn send(base: &str, head: &str) -> String {
+    let address = base.strip_prefix("http://").expect("a base address");
+    let mut stream = TcpStream::connect(address).await.expect("connected");
+    let request = format!("{head}\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.expect("sent");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.expect("answered");
+    answer
+}
+
+async fn get(base: &str, path: &str) -> String {
+    send(base, &format!("GET {path} HTTP/1.1")).await
+}
+
+fn bases(gateway: &Gateway) -> [String; 4] {
+    let stripe = gateway.stripe_url.clone().expect("a fourth listener");
+    [gateway.api_url.clone(), gateway.admin_url.clone(), gateway.public_url.clone(), stripe]
+}
+
+#[tokio::test]
+async fn every_listener_tells_its_health_and_names_its_requests() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let gateway = start_in(folder.path()).await;
+    for base in bases(&gateway) {
+        let answer = get(&base, "/health").await;
+        assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with(r#"{"status":"ok"}"#), "{answer}");
+        assert!(answer.to_lowercase().contains("x-request-id: req_"), "{answer}");
+        let answer = get(&base, "/internal/health").await;
+        assert!(answer.contains(r#""kind":"sqlite""#) && answer.contains(r#""jobs_waiting":0"#), "{answer}");
+        let proxied = send(&base, "GET /internal/health HTTP/1.1\r\nX-Forwarded-For: 203.0.113.9").await;
+        assert!(proxied.starts_with("HTTP/1.1 404"), "{proxied}");
+        let lost = get(&base, "/no/such/path").await;
+        assert!(lost.starts_with("HTTP/1.1 404") && lost.to_lowercase().contains("x-request-id: req_"), "{lost}");
+    }
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn metrics_are_on_the_admin_listener_alone() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let gateway = start_in(folder.path()).await;
+    get(&gateway.api_url, "/health").await;
+    let text = get(&gateway.admin_url, "/metrics").await;
+    for part in [
+        r#"paymentgate_http_requests_total{route="/health",method="GET",status="2xx"} 1"#,
+        r#"paymentgate_http_request_duration_seconds_bucket{le="0.001",route="/health",method="GET"}"#,
+        "paymentgate_store_commits_total",
+        "paymentgate_deliveries_waiting 0",
+        "paymentgate_process_start_time_seconds",
+        "# EOF",
+    ] {
+        assert!(text.contains(part), "{part} is missing in {text}");
+    }
+    assert!(get(&gateway.public_url, "/metrics").await.starts_with("HTTP/1.1 404"));
+    assert!(get(&gateway.api_url, "/metrics").await.starts_with("HTTP/1.1 404"));
+    let proxied = send(&gateway.admin_url, "GET /metrics HTTP/1.1\r\nX-Forwarded-For: 203.0.113.9").await;
+    assert!(proxied.starts_with("HTTP/1.1 404"), "{proxied}");
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn the_demo_keeps_its_keys_and_makes_new_ones_when_they_no_longer_work() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let gateway = start_in(folder.path()).await;
+    let first = demo::prepare(&gateway.engine, folder.path(), None).await.expect("made");
+    assert_eq!(first.tier, TierName::Sandbox);
+    assert_eq!(crate::data_dir::mode(&first.file).expect("mode"), 0o600);
+    let greeting = demo::greeting(&gateway, &first);
+    assert!(greeting.contains(&first.secret_key) && greeting.contains(&gateway.api_url), "{greeting}");
+    gateway.stop().await;
+
+    let gateway = start_in(folder.path()).await;
+    let again = demo::prepare(&gateway.engine, folder.path(), Some(TierName::Growth)).await.expect("found");
+    assert_eq!((&again.secret_key, again.tier), (&first.secret_key, TierName::Growth));
+    let kept = demo::prepare(&gateway.engine, folder.path(), None).await.expect("found");
+    assert_eq!(kept.tier, TierName::Growth, "a start without a tier leaves it");
+
+    std::fs::remove_file(&first.file).expect("removed");
+    let new = demo::prepare(&gateway.engine, folder.path(), None).await.expect("made again");
+    assert_eq!(new.merchant, first.merchant, "the shop is the same");
+    assert_ne!(new.secret_key, first.secret_key);
+    let keys = gateway.engine.list_keys(first.merchant).await.expect("keys");
+    assert_eq!(keys.len(), 4);
+    assert!(keys.iter().all(|key| !key.scope.mode.is_live()), "live keys are made by command only");
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn a_taken_address_is_named_with_its_setting() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let taken = TcpListener::bind("127.0.0.1:0").await.expect("bound");
+    let location = Location::Sqlite(folder.path().join("x.db"));
+    let mut options = GatewayOptions::new(location, SealingKey::new([7; 32]));
+    options.admin_listen = taken.local_addr().expect("an address");
+    let told = format!("{:#}", start(options).await.err().expect("refused"));
+    assert!(told.contains("admin_listen: cannot listen on") && told.contains("--admin-listen"), "{told}");
+}
+
+#[test]
+fn a_listener_on_every_address_is_reached_on_loopback() {
+    for (address, url) in [
+        ("127.0.0.1:80", "http://127.0.0.1:80"),
+        ("0.0.0.0:8080", "http://127.0.0.1:8080"),
+        ("[::]:8080", "http://[::1]:8080"),
+        ("192.0.2.1:1", "http://192.0.2.1:1"),
+    ] {
+        assert_eq!(url_of(address.parse().expect("an address")), url);
+    }
+}
