@@ -66,9 +66,7 @@ impl Engine {
     /// Records that the request runs. Its reply follows when the provider has answered.
     pub(crate) fn claim_key(&self, tx: &mut Tx<'_>, call: &Call) -> Result<(), Error> {
         let Some(new) = self.new_key(call) else { return Ok(()) };
-        // A key that is found here has outlived its 24 hours; `earlier_reply` has judged the others.
-        store::idempotency::forget(tx, new.scope, &new.key)?;
-        Ok(store::idempotency::insert(tx, &new, None)?)
+        self.insert_key(tx, &new, None)
     }
 
     /// Renders the reply of a request that ends in this transaction, and records it.
@@ -77,10 +75,14 @@ impl Engine {
         let reply = self.render(tx, scope, &call.reply, outcome)?;
         if let Some(new) = self.new_key(call) {
             let sealed = self.vault.seal(&context(scope, &new.key), reply.body.as_bytes())?;
-            store::idempotency::forget(tx, scope, &new.key)?;
-            store::idempotency::insert(tx, &new, Some((i64::from(reply.status), &sealed)))?;
+            self.insert_key(tx, &new, Some((i64::from(reply.status), &sealed)))?;
         }
         Ok(reply)
+    }
+
+    fn insert_key(&self, tx: &mut Tx<'_>, new: &NewKey, reply: Option<(i64, &[u8])>) -> Result<(), Error> {
+        let expired_before = self.now().plus(-IDEMPOTENCY_KEPT_US);
+        Ok(store::idempotency::insert(tx, new, reply, expired_before)?)
     }
 
     /// Renders and records the reply of work that was claimed under `key` before. Work that another

@@ -163,8 +163,14 @@ mod tests {
         ] {
             assert_eq!(with_query(raw, &pairs), Some(expected), "{raw}");
         }
-        for raw in ["", "/thanks", "javascript:alert(1)", "https://a@b.example/", "https://shop.example/\nx", "ftp://a/"]
-        {
+        for raw in [
+            "",
+            "/thanks",
+            "javascript:alert(1)",
+            "https://a@b.example/",
+            "https://shop.example/\nx",
+            "ftp://a/",
+        ] {
             assert_eq!(with_query(raw, &pairs), None, "{raw:?}");
         }
     }

@@ -171,7 +171,8 @@ impl ServeFlags {
 
 fn load(sources: Sources<'_>) -> Result<Config, ConfigError> {
     // Variables that are not text cannot be ours.
-    let env = std::env::vars_os().filter_map(|(name, text)| Some((name.into_string().ok()?, text.into_string().ok()?)));
+    let env = std::env::vars_os()
+        .filter_map(|(name, text)| Some((name.into_string().ok()?, text.into_string().ok()?)));
     Config::load(&sources, env)
 }
 
@@ -278,7 +279,9 @@ mod tests {
         assert_eq!(demo(&["--demo"]).as_deref(), Some("true"));
         assert_eq!(demo(&["--demo=false"]).as_deref(), Some("false"));
         assert_eq!(demo(&["--demo", "--demo-tier", "growth"]).as_deref(), Some("true"));
-        assert!(Cli::try_parse_from(["paymentgate", "--demo-tier", "growth"]).expect("parsed").command.is_none());
+        assert!(
+            Cli::try_parse_from(["paymentgate", "--demo-tier", "growth"]).expect("parsed").command.is_none()
+        );
         assert!(Cli::try_parse_from(["paymentgate", "nonsense"]).is_err());
     }
 }

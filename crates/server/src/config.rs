@@ -110,7 +110,10 @@ impl Config {
     ///
     /// # Errors
     /// Every wrong value at once.
-    pub fn load(sources: &Sources<'_>, env: impl Iterator<Item = (String, String)>) -> Result<Config, ConfigError> {
+    pub fn load(
+        sources: &Sources<'_>,
+        env: impl Iterator<Item = (String, String)>,
+    ) -> Result<Config, ConfigError> {
         let values = Values::gather(sources.config_file, &sources.flags, env, &sources.implied);
         let mut values = values.map_err(|e| ConfigError(vec![e]))?;
         let config = Config::from_values(&mut values);
@@ -137,7 +140,8 @@ impl Config {
             public_url: v.take("public_url", base_url),
             log_format: v.take("log_format", LogFormat::parse).unwrap_or(LogFormat::Pretty),
             log_level: v.take("log_level", logging::check_filter).unwrap_or_else(|| "info".to_owned()),
-            sandbox_settle_us: v.take("sandbox_settle_seconds", |t| number(t, 0, 86_400)).unwrap_or(5) * MICROS,
+            sandbox_settle_us: v.take("sandbox_settle_seconds", |t| number(t, 0, 86_400)).unwrap_or(5)
+                * MICROS,
             provider_deadline: Duration::from_secs(
                 v.take("provider_deadline_seconds", |t| number(t, 1, 50)).unwrap_or(25),
             ),
@@ -167,7 +171,8 @@ impl Config {
         for (i, (name, address)) in all.iter().enumerate() {
             let same = all.iter().take(i).find(|(_, other)| other == address && address.port() != 0);
             if let Some((other, _)) = same {
-                v.problems.push(format!("{name} and {other} are both {address}; give each a port of its own"));
+                v.problems
+                    .push(format!("{name} and {other} are both {address}; give each a port of its own"));
             }
         }
     }
@@ -175,7 +180,8 @@ impl Config {
     fn note_oddities(&mut self) {
         if self.demo_tier.is_some() && !self.demo {
             self.warnings.push(
-                "demo_tier has no effect without demo; use `paymentgate merchants set` for other merchants".to_owned(),
+                "demo_tier has no effect without demo; use `paymentgate merchants set` for other merchants"
+                    .to_owned(),
             );
         }
         let exposed: Vec<&str> =
@@ -200,7 +206,11 @@ impl Config {
 }
 
 fn path(text: &str) -> Result<PathBuf, String> {
-    if text.is_empty() || text.contains('\0') { Err("is not a path".to_owned()) } else { Ok(PathBuf::from(text)) }
+    if text.is_empty() || text.contains('\0') {
+        Err("is not a path".to_owned())
+    } else {
+        Ok(PathBuf::from(text))
+    }
 }
 
 fn database(text: &str) -> Result<Database, String> {
@@ -233,7 +243,8 @@ fn flag(text: &str) -> Result<bool, String> {
 }
 
 fn address(text: &str) -> Result<SocketAddr, String> {
-    let text = text.strip_prefix("localhost:").map_or_else(|| text.to_owned(), |port| format!("127.0.0.1:{port}"));
+    let text =
+        text.strip_prefix("localhost:").map_or_else(|| text.to_owned(), |port| format!("127.0.0.1:{port}"));
     text.parse().map_err(|_| "is not an IP address with a port".to_owned())
 }
 
@@ -247,7 +258,11 @@ fn base_url(text: &str) -> Result<String, String> {
     if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
         return Err("does not start with https:// or http:// and a host".to_owned());
     }
-    if url.query().is_some() || url.fragment().is_some() || !url.username().is_empty() || url.password().is_some() {
+    if url.query().is_some()
+        || url.fragment().is_some()
+        || !url.username().is_empty()
+        || url.password().is_some()
+    {
         return Err("has a query, a fragment or a user's name".to_owned());
     }
     Ok(url.as_str().trim_end_matches('/').to_owned())

@@ -26,7 +26,8 @@ pub(crate) const SETTINGS: &[(&str, &str)] = &[
     ("demo_tier", "sandbox, starter, growth, enterprise or custom:<per_minute>/<per_second>/<burst>"),
 ];
 
-const LISTEN: &str = "an IP address and a port, such as 127.0.0.1:8080 or [::1]:8080; port 0 picks a free one";
+const LISTEN: &str =
+    "an IP address and a port, such as 127.0.0.1:8080 or [::1]:8080; port 0 picks a free one";
 const URL: &str = "an address such as https://pay.example.com, without a query";
 const BOOL: &str = "true or false";
 const ENV_PREFIX: &str = "PAYMENTGATE_";
@@ -126,12 +127,15 @@ impl Values {
 
     fn read_file(&mut self, path: &Path) -> Result<(), String> {
         let shown = path.display();
-        let size = std::fs::metadata(path).map_err(|e| format!("the settings file {shown} cannot be read: {e}"))?;
+        let size =
+            std::fs::metadata(path).map_err(|e| format!("the settings file {shown} cannot be read: {e}"))?;
         if size.len() > FILE_MAX {
-            return Err(format!("the settings file {shown} is larger than {FILE_MAX} bytes: is it the right file?"));
+            return Err(format!(
+                "the settings file {shown} is larger than {FILE_MAX} bytes: is it the right file?"
+            ));
         }
-        let text =
-            std::fs::read_to_string(path).map_err(|e| format!("the settings file {shown} cannot be read: {e}"))?;
+        let text = std::fs::read_to_string(path)
+            .map_err(|e| format!("the settings file {shown} cannot be read: {e}"))?;
         let table: toml::Table = text.parse().map_err(|e: toml::de::Error| {
             // Not the error's own text: it quotes the line, which may hold a password.
             let before = e.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
@@ -153,8 +157,9 @@ impl Values {
                 toml::Value::Boolean(yes) => yes.to_string(),
                 other => {
                     let kind = other.type_str();
-                    self.problems
-                        .push(format!("{name}, from the file {shown}: {kind} is not allowed; give {allowed}"));
+                    self.problems.push(format!(
+                        "{name}, from the file {shown}: {kind} is not allowed; give {allowed}"
+                    ));
                     continue;
                 }
             };

@@ -47,7 +47,8 @@ fn the_demo_opens_the_fourth_listener_and_loopback_webhooks() {
 fn flags_beat_the_environment_which_beats_the_file() {
     let file = "api_listen = \"127.0.0.1:1001\"\nadmin_listen = \"127.0.0.1:1002\"\npublic_listen = \"127.0.0.1:1003\"\n\
                 database_connections = 7\ndemo = true\n";
-    let env = [("PAYMENTGATE_ADMIN_LISTEN", "127.0.0.1:2002"), ("PAYMENTGATE_PUBLIC_LISTEN", "127.0.0.1:2003")];
+    let env =
+        [("PAYMENTGATE_ADMIN_LISTEN", "127.0.0.1:2002"), ("PAYMENTGATE_PUBLIC_LISTEN", "127.0.0.1:2003")];
     let config = load(Some(file), &env, &[("public_listen", "127.0.0.1:3003")]).expect("valid");
     let ports: Vec<u16> =
         [config.api_listen, config.admin_listen, config.public_listen].iter().map(|a| a.port()).collect();
@@ -83,19 +84,26 @@ fn messages_name_setting_origin_fault_and_what_is_allowed() {
          from 1 to 512"
     );
     let told = problem(load(Some("log_format = \"xml\""), &[], &[]));
-    assert!(told.starts_with("log_format, from the file ") && told.ends_with("give pretty or json"), "{told}");
+    assert!(
+        told.starts_with("log_format, from the file ") && told.ends_with("give pretty or json"),
+        "{told}"
+    );
 }
 
 #[test]
 fn all_problems_are_told_at_once() {
-    let flags = [("api_url", "ftp://x"), ("demo", "yes"), ("demo_tier", "gold"), ("sandbox_settle_seconds", "-1")];
+    let flags =
+        [("api_url", "ftp://x"), ("demo", "yes"), ("demo_tier", "gold"), ("sandbox_settle_seconds", "-1")];
     assert_eq!(problem(load(None, &[], &flags)).lines().count(), 4);
 }
 
 #[test]
 fn unknown_keys_and_wrong_types_in_the_file_are_refused() {
     let told = problem(load(Some("api_listn = \"127.0.0.1:1\""), &[], &[]));
-    assert!(told.contains("api_listn") && told.contains("no such setting") && told.contains("api_listen"), "{told}");
+    assert!(
+        told.contains("api_listn") && told.contains("no such setting") && told.contains("api_listen"),
+        "{told}"
+    );
     let told = problem(load(Some("[api_listen]\nport = 1"), &[], &[]));
     assert!(told.contains("table is not allowed"), "{told}");
     assert!(problem(load(Some("demo = 1.5"), &[], &[])).contains("float is not allowed"));
@@ -103,7 +111,8 @@ fn unknown_keys_and_wrong_types_in_the_file_are_refused() {
 
 #[test]
 fn an_unreadable_file_is_named() {
-    let sources = Sources { config_file: Some(Path::new("/nonexistent/settings.toml")), ..Sources::default() };
+    let sources =
+        Sources { config_file: Some(Path::new("/nonexistent/settings.toml")), ..Sources::default() };
     assert!(problem(Config::load(&sources, std::iter::empty())).contains("/nonexistent/settings.toml"));
 }
 

@@ -70,7 +70,11 @@ impl<S> BoundedStream<S> {
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for BoundedStream<S> {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         let this = &mut *self;
         let now = this.exchange.0.load(Ordering::Acquire);
         if now != this.seen {

@@ -33,7 +33,9 @@ pub fn prepare(folder: &Path) -> anyhow::Result<()> {
         bail!("other users may write to the data folder {shown} (mode {mode:o}); run: chmod 700 {shown}");
     }
     if mode & OTHERS != 0 {
-        tracing::warn!("other users may look into the data folder {shown} (mode {mode:o}); run: chmod 700 {shown}");
+        tracing::warn!(
+            "other users may look into the data folder {shown} (mode {mode:o}); run: chmod 700 {shown}"
+        );
     }
     Ok(())
 }

@@ -30,7 +30,10 @@ pub struct DemoShop {
 
 impl std::fmt::Debug for DemoShop {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("DemoShop").field("merchant", &self.merchant).field("file", &self.file).finish_non_exhaustive()
+        f.debug_struct("DemoShop")
+            .field("merchant", &self.merchant)
+            .field("file", &self.file)
+            .finish_non_exhaustive()
     }
 }
 
@@ -82,11 +85,19 @@ pub async fn prepare(engine: &Engine, data_dir: &Path, tier: Option<TierName>) -
     };
     let scope = Scope { merchant: keys.merchant, mode: Mode::Test };
     let mode = match tier {
-        Some(tier) => engine.set_mode(scope, ModeChanges { tier: Some(tier), ..ModeChanges::default() }).await,
+        Some(tier) => {
+            engine.set_mode(scope, ModeChanges { tier: Some(tier), ..ModeChanges::default() }).await
+        }
         None => engine.merchant_mode(scope).await,
     };
     let tier = mode.map_err(|e| anyhow!("the demo merchant: {}", tell(&e)))?.tier;
-    Ok(DemoShop { merchant: keys.merchant, secret_key: keys.secret, publishable_key: keys.publishable, tier, file })
+    Ok(DemoShop {
+        merchant: keys.merchant,
+        secret_key: keys.secret,
+        publishable_key: keys.publishable,
+        tier,
+        file,
+    })
 }
 
 /// Whether both keys still belong to the merchant: the database may be another one by now, or a key revoked.
@@ -110,7 +121,8 @@ async fn make(engine: &Engine) -> anyhow::Result<Keys> {
     };
     let scope = Scope { merchant, mode: Mode::Test };
     let (_, secret) = engine.create_key(scope, KeyKind::Secret, "demo".to_owned()).await.map_err(fault)?;
-    let (_, publishable) = engine.create_key(scope, KeyKind::Publishable, "demo".to_owned()).await.map_err(fault)?;
+    let (_, publishable) =
+        engine.create_key(scope, KeyKind::Publishable, "demo".to_owned()).await.map_err(fault)?;
     Ok(Keys { merchant, secret, publishable })
 }
 
@@ -119,7 +131,11 @@ pub fn greeting(gateway: &Gateway, shop: &DemoShop) -> String {
     let mut text = String::new();
     let (api, key) = (&gateway.api_url, &shop.secret_key);
     let admin = gateway.admin_url.replace("http://127.0.0.1:", "http://localhost:");
-    let _ = write!(text, "\nPaymentGate {} is running with a demo merchant. No real money moves.\n\n", crate::VERSION);
+    let _ = write!(
+        text,
+        "\nPaymentGate {} is running with a demo merchant. No real money moves.\n\n",
+        crate::VERSION
+    );
     let mut line = |name: &str, value: &str| {
         let _ = writeln!(text, "  {name:<18}{value}");
     };
@@ -131,7 +147,8 @@ pub fn greeting(gateway: &Gateway, shop: &DemoShop) -> String {
         line("  host and port", &format!("{url} (/v1)"));
     }
     line("Merchant", &format!("{} ({NAME})", shop.merchant));
-    line("Tier", &format!("{}: {} requests a minute (--demo-tier growth for more)", shop.tier, shop.tier.limits().per_minute));
+    let more = if shop.tier == TierName::Sandbox { "; more with --demo-tier growth" } else { "" };
+    line("Tier", &format!("{}: {} requests a minute{more}", shop.tier, shop.tier.limits().per_minute));
     line("Secret key", key);
     line("Publishable key", &shop.publishable_key);
     line("Keys kept in", &shop.file.display().to_string());
@@ -160,7 +177,10 @@ mod tests {
             publishable: "pk_test_y".to_owned(),
         };
         let read = parse(&write_out(&keys)).expect("parsed");
-        assert_eq!((read.merchant, read.secret, read.publishable), (keys.merchant, keys.secret, keys.publishable));
+        assert_eq!(
+            (read.merchant, read.secret, read.publishable),
+            (keys.merchant, keys.secret, keys.publishable)
+        );
         assert!(parse("").is_none() && parse("merchant=x\nsecret_key=a\npublishable_key=b\n").is_none());
     }
 }

@@ -92,7 +92,8 @@ pub async fn start(options: GatewayOptions) -> anyhow::Result<Gateway> {
 /// Opens a database and brings it up to date, without blocking the runtime.
 pub async fn open(location: &Location) -> anyhow::Result<Store> {
     let location = location.clone();
-    let opened = tokio::task::spawn_blocking(move || Store::open(&location)).await.context("opening the database")?;
+    let opened =
+        tokio::task::spawn_blocking(move || Store::open(&location)).await.context("opening the database")?;
     opened.context("the database cannot be opened")
 }
 
@@ -139,7 +140,8 @@ impl Sockets {
     }
 
     fn serve(self, routers: Routers, limits: Limits) -> Listeners {
-        let mut all = vec![(self.api, routers.api), (self.admin, routers.admin), (self.public, routers.public)];
+        let mut all =
+            vec![(self.api, routers.api), (self.admin, routers.admin), (self.public, routers.public)];
         all.extend(self.stripe.map(|socket| (socket, routers.stripe)));
         Listeners::start(all, limits)
     }
@@ -166,7 +168,8 @@ pub async fn start_with(store: Store, options: GatewayOptions) -> anyhow::Result
     let vault = options.sealing_key.vault();
     let connectors = Connectors::default().with(Arc::new(sandbox));
     let engine = Engine::new(store.clone(), connectors, vault, options.engine, renderers).await;
-    let engine = engine.map_err(|e| anyhow::anyhow!("the engine cannot start: {}", crate::commands::tell(&e)))?;
+    let engine =
+        engine.map_err(|e| anyhow::anyhow!("the engine cannot start: {}", crate::commands::tell(&e)))?;
 
     let render_event = api_v2::event_renderer(shared_urls);
     let workers = Workers::start(engine.clone(), options.outbound, render_event, options.workers);

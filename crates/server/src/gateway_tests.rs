@@ -42,7 +42,10 @@ async fn every_listener_tells_its_health_and_names_its_requests() {
         let proxied = send(&base, "GET /internal/health HTTP/1.1\r\nX-Forwarded-For: 203.0.113.9").await;
         assert!(proxied.starts_with("HTTP/1.1 404"), "{proxied}");
         let lost = get(&base, "/no/such/path").await;
-        assert!(lost.starts_with("HTTP/1.1 404") && lost.to_lowercase().contains("x-request-id: req_"), "{lost}");
+        assert!(
+            lost.starts_with("HTTP/1.1 404") && lost.to_lowercase().contains("x-request-id: req_"),
+            "{lost}"
+        );
     }
     gateway.stop().await;
 }

@@ -60,7 +60,8 @@ impl Health {
     /// Whether the database answers a read.
     pub async fn alive(&self) -> bool {
         let look = async {
-            let read = self.store.read(|tx| store::fees::group_by_name(tx, engine::merchants::STANDARD_GROUP));
+            let read =
+                self.store.read(|tx| store::fees::group_by_name(tx, engine::merchants::STANDARD_GROUP));
             matches!(tokio::time::timeout(PATIENCE, read).await, Ok(Ok(_)))
         };
         remember(&self.alive, FRESH, look).await
@@ -89,7 +90,9 @@ pub(crate) fn is_local(request: &Request) -> bool {
     let forwarded = |headers: &HeaderMap| {
         headers.contains_key(header::FORWARDED)
             || headers.contains_key(header::VIA)
-            || ["x-forwarded-for", "x-forwarded-host", "x-real-ip"].iter().any(|name| headers.contains_key(*name))
+            || ["x-forwarded-for", "x-forwarded-host", "x-real-ip"]
+                .iter()
+                .any(|name| headers.contains_key(*name))
     };
     let peer = request.extensions().get::<web::Peer>();
     peer.is_some_and(|peer| peer.0.ip().to_canonical().is_loopback()) && !forwarded(request.headers())
@@ -102,7 +105,8 @@ pub(crate) fn routes(health: Health) -> Router {
 
 fn answer(ok: bool, body: &serde_json::Value, route: &'static str) -> Response {
     let status = if ok { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    let mut response = (status, [(header::CONTENT_TYPE, "application/json")], body.to_string()).into_response();
+    let mut response =
+        (status, [(header::CONTENT_TYPE, "application/json")], body.to_string()).into_response();
     response.extensions_mut().insert(web::RouteName(route));
     response
 }

@@ -63,7 +63,9 @@ enum Phase {
 pub(crate) async fn bind(setting: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {
     let flag = setting.replace('_', "-");
     TcpListener::bind(address).await.with_context(|| {
-        format!("{setting}: cannot listen on {address}; is another program using it? Choose another with --{flag}")
+        format!(
+            "{setting}: cannot listen on {address}; is another program using it? Choose another with --{flag}"
+        )
     })
 }
 

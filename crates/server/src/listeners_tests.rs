@@ -50,7 +50,11 @@ async fn an_unfinished_head_is_cut_but_an_idle_connection_is_kept() {
         assert!(buffer[..n].starts_with(b"HTTP/1.1 200"), "the connection was closed while idle");
         tokio::time::sleep(400 * MS).await;
     }
-    assert_eq!(stream.read(&mut buffer).await.expect("closed in order"), 0, "an idle connection is closed at last");
+    assert_eq!(
+        stream.read(&mut buffer).await.expect("closed in order"),
+        0,
+        "an idle connection is closed at last"
+    );
     listeners.stop().await;
 }
 

@@ -59,7 +59,11 @@ impl Metrics {
         let requests = Family::<Handled, Counter>::default();
         registry.register("http_requests", "Requests answered", requests.clone());
         let latency = Family::<Timed, Histogram, fn() -> Histogram>::new_with_constructor(histogram);
-        registry.register("http_request_duration_seconds", "From head to answer, in seconds", latency.clone());
+        registry.register(
+            "http_request_duration_seconds",
+            "From head to answer, in seconds",
+            latency.clone(),
+        );
         let (commits, closures) = (Counter::default(), Counter::default());
         registry.register("store_commits", "Commits of the embedded database's writer", commits.clone());
         registry.register("store_closures", "Write transactions in those commits", closures.clone());
@@ -69,7 +73,8 @@ impl Metrics {
             gauge
         };
         let jobs = gauge(&mut registry, "jobs_waiting", "Provider calls whose fate is open");
-        let deliveries = gauge(&mut registry, "deliveries_waiting", "Webhook deliveries not yet made or given up");
+        let deliveries =
+            gauge(&mut registry, "deliveries_waiting", "Webhook deliveries not yet made or given up");
         let overdue = gauge(&mut registry, "deliveries_overdue", "Those of them that are due");
         let resident = gauge(&mut registry, "process_resident_memory_bytes", "Resident memory");
         let start = gauge(&mut registry, "process_start_time_seconds", "Unix time of the start");

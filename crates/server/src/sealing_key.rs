@@ -97,7 +97,9 @@ impl SealingKey {
                 "the sealing key {shown} is empty: restore it from your backup. Only if this gateway has never served, \
                  remove the file; the next start makes a new key"
             ),
-            None => bail!("the sealing key {shown} does not hold 64 hexadecimal digits; restore it from your backup"),
+            None => bail!(
+                "the sealing key {shown} does not hold 64 hexadecimal digits; restore it from your backup"
+            ),
         }
     }
 
@@ -204,7 +206,9 @@ mod tests {
             assert!(told.contains(part) && told.contains("sealing.key"), "{told}");
             assert!(!told.contains("0123456789"), "the message shows the key");
         }
-        for (text, mode) in [(good.clone(), 0o600), (good.to_uppercase() + "\n", 0o400), (good + "\r\n", 0o600)] {
+        for (text, mode) in
+            [(good.clone(), 0o600), (good.to_uppercase() + "\n", 0o400), (good + "\r\n", 0o600)]
+        {
             put(&path, &text, mode);
             assert!(SealingKey::read(&path).expect("read").is_some());
             std::fs::remove_file(&path).expect("removed");

@@ -35,15 +35,25 @@ pub struct KnownKey {
 }
 
 /// Records a key: with its reply when the work is done in this very transaction, without one when a
-/// provider must be asked first. Call it only after [`find`] found nothing that is still valid.
+/// provider must be asked first. A known key whose reply is from before `expired_before` is taken
+/// over; anything younger is left alone, whoever claimed it since the caller looked.
 ///
 /// On PostgreSQL a second transaction with the same key waits here for the first one to end, and then
 /// runs again from the start and finds what the first one left.
-pub fn insert(tx: &mut Tx<'_>, new: &NewKey, reply: Option<(i64, &[u8])>) -> Result<(), StoreError> {
+pub fn insert(
+    tx: &mut Tx<'_>,
+    new: &NewKey,
+    reply: Option<(i64, &[u8])>,
+    expired_before: Timestamp,
+) -> Result<(), StoreError> {
     let inserted = tx.execute(
         "INSERT INTO idempotency_keys (merchant, live, key, fingerprint, surface, reply_kind, expand, object, \
          request, status, reply, created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, NULL, ?8, ?9, ?10, ?11) \
-         ON CONFLICT (merchant, live, key) DO NOTHING",
+         ON CONFLICT (merchant, live, key) DO UPDATE SET fingerprint = excluded.fingerprint, \
+         surface = excluded.surface, reply_kind = excluded.reply_kind, expand = excluded.expand, \
+         request = excluded.request, status = excluded.status, reply = excluded.reply, \
+         created_at = excluded.created_at \
+         WHERE idempotency_keys.created_at < ?12 AND idempotency_keys.reply IS NOT NULL",
         params![
             new.scope.merchant,
             new.scope.mode,
@@ -56,6 +66,7 @@ pub fn insert(tx: &mut Tx<'_>, new: &NewKey, reply: Option<(i64, &[u8])>) -> Res
             reply.map(|r| r.0),
             reply.map(|r| r.1),
             new.created_at,
+            expired_before,
         ],
     )?;
     if inserted == 1 {
@@ -63,15 +74,6 @@ pub fn insert(tx: &mut Tx<'_>, new: &NewKey, reply: Option<(i64, &[u8])>) -> Res
     }
     tx.run_again();
     Err(StoreError::Retry)
-}
-
-/// Forgets a key whose reply is older than replies are kept.
-pub fn forget(tx: &mut Tx<'_>, scope: Scope, key: &str) -> Result<(), StoreError> {
-    tx.execute(
-        "DELETE FROM idempotency_keys WHERE merchant = ?1 AND live = ?2 AND key = ?3",
-        params![scope.merchant, scope.mode, key],
-    )?;
-    Ok(())
 }
 
 pub fn find(tx: &mut Tx<'_>, scope: Scope, key: &str) -> Result<Option<KnownKey>, StoreError> {

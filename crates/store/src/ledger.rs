@@ -122,7 +122,8 @@ pub fn merchant_balances(tx: &mut Tx<'_>, scope: Scope) -> Result<Vec<CurrencyBa
     let rows: Vec<(Currency, AccountKind, i64)> = tx.all(
         "SELECT a.currency, a.kind, CAST(a.folded_credit - a.folded_debit - COALESCE((SELECT SUM(d.amount) \
          FROM account_deltas d WHERE d.account = a.id), 0) AS BIGINT) FROM ledger_accounts a \
-         WHERE a.merchant = ?1 AND a.live = ?2 ORDER BY a.currency, a.kind",
+         WHERE a.merchant = ?1 AND a.live = ?2 \
+         AND a.kind IN ('merchant_pending', 'merchant_available', 'refund_transit') ORDER BY a.currency, a.kind",
         params![scope.merchant, scope.mode],
         |r| Ok((r.next()?, r.next()?, r.next()?)),
     )?;

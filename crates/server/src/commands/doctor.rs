@@ -73,7 +73,8 @@ fn handles() -> Finding {
     let soft = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
     match soft {
         Some(n) if n < HANDLES => {
-            let text = format!("{n}; busy gateways need {HANDLES}. Raise it: ulimit -n {HANDLES}, or LimitNOFILE=");
+            let text =
+                format!("{n}; busy gateways need {HANDLES}. Raise it: ulimit -n {HANDLES}, or LimitNOFILE=");
             finding(State::Warn, "file handles", text)
         }
         Some(n) => finding(State::Ok, "file handles", n.to_string()),
@@ -115,8 +116,12 @@ fn space(folder: &Path) -> Finding {
     };
     let text = format!("{} MiB free", free / MIB);
     match free {
-        n if n < SPACE_FAIL => finding(State::Fail, "disk space", format!("{text}; make room before payments fail")),
-        n if n < SPACE_WARN => finding(State::Warn, "disk space", format!("{text}; that is not much for a database")),
+        n if n < SPACE_FAIL => {
+            finding(State::Fail, "disk space", format!("{text}; make room before payments fail"))
+        }
+        n if n < SPACE_WARN => {
+            finding(State::Warn, "disk space", format!("{text}; that is not much for a database"))
+        }
         _ => finding(State::Ok, "disk space", text),
     }
 }
@@ -144,7 +149,8 @@ async fn database(config: &Config) -> Vec<Finding> {
     let store = match gateway::open(&config.location()).await {
         Ok(store) => store,
         Err(e) => {
-            let text = format!("{}: {e:#}; is it running, and are address and password right?", config.database);
+            let text =
+                format!("{}: {e:#}; is it running, and are address and password right?", config.database);
             return vec![finding(State::Fail, WHAT, text), clock(None)];
         }
     };
@@ -197,12 +203,17 @@ fn clock(newest: Option<Timestamp>) -> Finding {
     let now = engine::wall_clock();
     let shown = super::values::show_time(now);
     if now < CLOCK_MIN {
-        return finding(State::Fail, WHAT, format!("{shown} UTC is wrong; set the clock, and run an NTP client"));
+        return finding(
+            State::Fail,
+            WHAT,
+            format!("{shown} UTC is wrong; set the clock, and run an NTP client"),
+        );
     }
     match newest {
         Some(newest) if newest > now.plus(CLOCK_SLACK_US) => {
             let newest = super::values::show_time(newest);
-            let text = format!("{shown} UTC is before the newest entry of the books ({newest}); set the clock");
+            let text =
+                format!("{shown} UTC is before the newest entry of the books ({newest}); set the clock");
             finding(State::Fail, WHAT, text)
         }
         _ => finding(State::Ok, WHAT, format!("{shown} UTC")),
@@ -212,14 +223,18 @@ fn clock(newest: Option<Timestamp>) -> Finding {
 async fn books(store: &Store) -> Finding {
     const WHAT: &str = "ledger";
     match tokio::time::timeout(VERIFY_TIME, engine::ledger::verify(store)).await {
-        Err(_) => {
-            finding(State::Warn, WHAT, "too large to check here; run `paymentgate ledger verify` when it is quiet")
-        }
+        Err(_) => finding(
+            State::Warn,
+            WHAT,
+            "too large to check here; run `paymentgate ledger verify` when it is quiet",
+        ),
         Ok(Err(e)) => finding(State::Fail, WHAT, format!("cannot be checked: {}", tell(&e))),
         Ok(Ok(checks)) if is_sound(&checks) => {
             finding(State::Ok, WHAT, format!("sound: {} checks", checks.len()))
         }
-        Ok(Ok(_)) => finding(State::Fail, WHAT, "BROKEN; run `paymentgate ledger verify` and stop the gateway"),
+        Ok(Ok(_)) => {
+            finding(State::Fail, WHAT, "BROKEN; run `paymentgate ledger verify` and stop the gateway")
+        }
     }
 }
 

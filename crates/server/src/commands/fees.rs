@@ -103,8 +103,7 @@ pub(crate) async fn run(command: Command) -> anyhow::Result<ExitCode> {
 }
 
 async fn print_groups(office: &Office, only: Option<&str>) -> anyhow::Result<()> {
-    let head =
-        ["GROUP", "OPERATION", "CURRENCY", "FIXED", "BASIS POINTS", "BASE", "MIN", "MAX", "ROUNDING"];
+    let head = ["GROUP", "OPERATION", "CURRENCY", "FIXED", "BASIS POINTS", "BASE", "MIN", "MAX", "ROUNDING"];
     let mut rows = vec![row(head)];
     for (name, rules) in office.engine.fee_groups().await.map_err(refused)? {
         if only.is_some_and(|only| only != name) {

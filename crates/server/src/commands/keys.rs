@@ -69,7 +69,8 @@ fn kind(text: &str) -> Result<KeyKind, String> {
 
 fn key_id(text: &str) -> Result<ApiKeyId, String> {
     ApiKeyId::parse(text).ok_or_else(|| {
-        "is not a key's id (key_...); `paymentgate keys list` shows them. Do not give the key itself".to_owned()
+        "is not a key's id (key_...); `paymentgate keys list` shows them. Do not give the key itself"
+            .to_owned()
     })
 }
 
@@ -119,7 +120,10 @@ async fn show(list: List) -> anyhow::Result<()> {
 async fn end(revoke: Revoke) -> anyhow::Result<()> {
     let office = Office::open(&revoke.storage.load()?).await?;
     if !office.engine.revoke_key(revoke.key).await.map_err(refused)? {
-        bail!("there is no valid key {}; `paymentgate keys list` shows which are revoked already", revoke.key);
+        bail!(
+            "there is no valid key {}; `paymentgate keys list` shows which are revoked already",
+            revoke.key
+        );
     }
     println!("{} is revoked.", revoke.key);
     office.close().await;

@@ -89,5 +89,6 @@ async fn close(store: Store) {
 }
 
 fn merchant_id(text: &str) -> Result<MerchantId, String> {
-    MerchantId::parse(text).ok_or_else(|| "is not a merchant's id; `paymentgate merchants list` shows them".to_owned())
+    MerchantId::parse(text)
+        .ok_or_else(|| "is not a merchant's id; `paymentgate merchants list` shows them".to_owned())
 }

@@ -13,12 +13,14 @@ pub(super) fn mode(text: &str) -> Result<Mode, String> {
 
 /// Reads a time span such as `2d`, `36h` or `0`, in microseconds.
 pub(super) fn delay(text: &str) -> Result<i64, String> {
-    let wrong = || format!("must be 0 or a number with d or h, such as 2d or 36h, and at most {DELAY_MAX_DAYS}d");
+    let wrong =
+        || format!("must be 0 or a number with d or h, such as 2d or 36h, and at most {DELAY_MAX_DAYS}d");
     if text == "0" {
         return Ok(0);
     }
     let units = [('d', DAY), ('h', HOUR)];
-    let unit = units.iter().find_map(|(letter, micros)| text.strip_suffix(*letter).map(|digits| (digits, *micros)));
+    let unit =
+        units.iter().find_map(|(letter, micros)| text.strip_suffix(*letter).map(|digits| (digits, *micros)));
     let (digits, micros) = unit.ok_or_else(wrong)?;
     if !digits.bytes().all(|b| b.is_ascii_digit()) {
         return Err(wrong());
@@ -59,7 +61,8 @@ pub(super) fn show_time(at: Timestamp) -> String {
 /// Lines of columns, each as wide as its widest cell.
 pub(super) fn table(rows: &[Vec<String>]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
-    let width = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|c| c.chars().count()).max();
+    let width =
+        |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|c| c.chars().count()).max();
     let widths: Vec<usize> = (0..columns).map(|column| width(column).unwrap_or(0)).collect();
     let mut text = String::new();
     for row in rows {
