@@ -262,7 +262,7 @@ struct Exchange<'a> {
 
 impl Exchange<'_> {
     async fn run(&self, path: Vec<String>, body: Body) -> (Response, Verdict) {
-        let verdict = self.verdict.clone();
+        let verdict = *self.verdict;
         let repeats = self.parts.headers.contains_key(&IDEMPOTENCY_KEY) && self.endpoint.method == "POST";
         if !verdict.allowed && !repeats {
             return (refusal(self.app, &too_many(&verdict), &self.parts.extensions), verdict);
@@ -292,7 +292,7 @@ impl Exchange<'_> {
     async fn free_replay(&self, took: bool) -> Result<Verdict, (ApiError, Verdict)> {
         let tier = match self.app.engine.settings(self.caller.scope).await {
             Ok(settings) => settings.mode.tier.limits(),
-            Err(e) => return Err((e.into(), self.verdict.clone())),
+            Err(e) => return Err((e.into(), *self.verdict)),
         };
         let (key, now) = (bucket(&self.caller), wall_clock().0);
         if took {

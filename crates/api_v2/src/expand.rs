@@ -120,11 +120,10 @@ pub fn apply(
                 slot = slot.and_then(|v| v.get_mut(part));
             }
             let Some(slot) = slot else { break };
-            if let Some(id) = slot.as_str().map(str::to_owned) {
-                if let Some(object) = load(views, urls, target, &id)? {
+            if let Some(id) = slot.as_str().map(str::to_owned)
+                && let Some(object) = load(views, urls, target, &id)? {
                     *slot = object;
                 }
-            }
             at = slot;
         }
     }

@@ -37,15 +37,12 @@ impl ReplyKind {
 fn root(view: &View) -> Object {
     match view {
         View::Payment(_) => Object::PaymentIntent,
-        View::Charge(_) => Object::Charge,
         View::Refund(_) => Object::Refund,
         View::Customer(_) => Object::Customer,
         View::PaymentMethod(_) => Object::PaymentMethod,
-        View::BalanceTransaction(_) => Object::BalanceTransaction,
         View::Endpoint(_)
         | View::EndpointDeleted(_)
         | View::Event(_)
-        | View::Delivery(_)
         | View::Clock(_)
         | View::ClockDeleted(_) => Object::Plain,
     }

@@ -92,7 +92,12 @@ pub enum TokeniseRefusal {
 pub enum MethodInput<'a> {
     /// A ready-made test method, such as `pm_card_visa`.
     ReadyMade(&'a str),
-    Card { number: &'a domain::card::CardNumber, exp_month: u8, exp_year: u16, has_cvc: bool },
+    Card {
+        number: &'a domain::card::CardNumber,
+        exp_month: u8,
+        exp_year: u16,
+        has_cvc: bool,
+    },
     Iban(&'a domain::bank::Iban),
 }
 

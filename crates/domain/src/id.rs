@@ -169,7 +169,9 @@ mod tests {
         let id = PaymentId(Core::new(1_745_308_800_000, [1, 2, 3, 4, 5, 6]));
         assert_eq!(PaymentId::parse(&id.to_string()), Some(id));
         assert_eq!(CustomerId::parse(&id.to_string()), None);
-        for bad in ["", "pi", "pi_", "pi_zzzzzzzzzzzzzzzzz", "pi_0", "pi_00000000000000000x", "pi_0000000000000000é"] {
+        for bad in
+            ["", "pi", "pi_", "pi_zzzzzzzzzzzzzzzzz", "pi_0", "pi_00000000000000000x", "pi_0000000000000000é"]
+        {
             assert_eq!(PaymentId::parse(bad), None, "{bad}");
         }
     }

@@ -44,7 +44,9 @@ pub enum AuthoriseOutcome {
     /// The payer must prove who they are first.
     Challenge,
     /// Accepted, and will settle or fail later; ask again then.
-    Pending { check_at: Timestamp },
+    Pending {
+        check_at: Timestamp,
+    },
     /// No usable answer. The truth is unknown until a query tells it.
     Unknown,
     /// Answer to a query only: the provider has never seen this reference.

@@ -164,18 +164,37 @@ pub enum Refusal {
     /// Another command on this payment is at the provider now; try again.
     Busy,
     /// The payment's state does not allow the command.
-    UnexpectedState { command: &'static str, status: PaymentStatus, allowed: &'static [PaymentStatus] },
+    UnexpectedState {
+        command: &'static str,
+        status: PaymentStatus,
+        allowed: &'static [PaymentStatus],
+    },
     MethodMissing,
-    MethodKindNotAllowed { kind: MethodKind },
+    MethodKindNotAllowed {
+        kind: MethodKind,
+    },
     /// The method belongs to a customer who is not the payment's.
-    MethodOfOtherCustomer { payment_has_customer: bool },
+    MethodOfOtherCustomer {
+        payment_has_customer: bool,
+    },
     MethodUsedUp,
     TooManyAttempts,
-    CaptureTooLarge { asked: i64, capturable: i64 },
-    IncrementTooSmall { asked: i64, authorised: i64 },
+    CaptureTooLarge {
+        asked: i64,
+        capturable: i64,
+    },
+    IncrementTooSmall {
+        asked: i64,
+        authorised: i64,
+    },
     IncrementNotSupported,
-    ManualCaptureNotSupported { kind: MethodKind },
-    CurrencyNotSupported { kind: MethodKind, currency: Currency },
+    ManualCaptureNotSupported {
+        kind: MethodKind,
+    },
+    CurrencyNotSupported {
+        kind: MethodKind,
+        currency: Currency,
+    },
 }
 
 const CONFIRMABLE: &[PaymentStatus] = &[
@@ -193,7 +212,11 @@ const CANCELABLE: &[PaymentStatus] = &[
 /// States in which what the payer owes may still be changed.
 pub const EDITABLE: &[PaymentStatus] = CONFIRMABLE;
 
-fn expect_state(p: &Payment, command: &'static str, allowed: &'static [PaymentStatus]) -> Result<(), Refusal> {
+fn expect_state(
+    p: &Payment,
+    command: &'static str,
+    allowed: &'static [PaymentStatus],
+) -> Result<(), Refusal> {
     if p.busy() {
         return Err(Refusal::Busy);
     }
@@ -227,7 +250,12 @@ pub fn method_fits(p: &Payment, method: &PaymentMethod) -> Result<(), Refusal> {
 }
 
 /// Decides a confirm with `method` and marks the call in flight. The caller inserts the attempt.
-pub fn begin_confirm(p: &mut Payment, method: &PaymentMethod, attempt: AttemptId, fee: i64) -> Result<(), Refusal> {
+pub fn begin_confirm(
+    p: &mut Payment,
+    method: &PaymentMethod,
+    attempt: AttemptId,
+    fee: i64,
+) -> Result<(), Refusal> {
     expect_state(p, "confirm", CONFIRMABLE)?;
     method_fits(p, method)?;
     if p.attempts >= limits::ATTEMPTS_PER_PAYMENT {
@@ -251,7 +279,8 @@ pub fn begin_authenticated(p: &mut Payment, attempt: &Attempt) -> Result<(), Ref
     }
     p.next_action = None;
     p.status = PaymentStatus::Processing;
-    p.operation = Some(Operation { kind: OperationKind::Authorise, amount: attempt.amount, fee: attempt.fee });
+    p.operation =
+        Some(Operation { kind: OperationKind::Authorise, amount: attempt.amount, fee: attempt.fee });
     Ok(())
 }
 
@@ -293,7 +322,11 @@ pub enum CancelStep {
 }
 
 /// Decides a cancel; for [`CancelStep::Void`] marks the call in flight.
-pub fn begin_cancel(p: &mut Payment, reason: Option<CancellationReason>, now: Timestamp) -> Result<CancelStep, Refusal> {
+pub fn begin_cancel(
+    p: &mut Payment,
+    reason: Option<CancellationReason>,
+    now: Timestamp,
+) -> Result<CancelStep, Refusal> {
     expect_state(p, "cancel", CANCELABLE)?;
     p.cancellation_reason = reason;
     if p.status == PaymentStatus::RequiresCapture {
@@ -353,7 +386,12 @@ impl Applied {
 /// request, the payer's challenge, a provider's notice or the reconcile job. An attempt that already
 /// ended, or is no longer the payment's latest, is left alone, so duplicates and late answers are
 /// harmless.
-pub fn apply_authorise(p: &mut Payment, a: &mut Attempt, outcome: &AuthoriseOutcome, now: Timestamp) -> Applied {
+pub fn apply_authorise(
+    p: &mut Payment,
+    a: &mut Attempt,
+    outcome: &AuthoriseOutcome,
+    now: Timestamp,
+) -> Applied {
     if !a.status.is_open() || p.latest_attempt != Some(a.id) || p.status != PaymentStatus::Processing {
         return Applied::nothing();
     }
@@ -370,7 +408,8 @@ pub fn apply_authorise(p: &mut Payment, a: &mut Attempt, outcome: &AuthoriseOutc
                 p.status = PaymentStatus::Succeeded;
                 p.amount_received = a.amount;
                 p.fee = a.fee;
-                let posting = Posting::Sale { captured: a.amount, fee: a.fee, at_once: approval.available_at_once };
+                let posting =
+                    Posting::Sale { captured: a.amount, fee: a.fee, at_once: approval.available_at_once };
                 Applied::with(Some(posting), &[EventType::ChargeSucceeded, EventType::PaymentIntentSucceeded])
             } else {
                 a.status = AttemptStatus::Authorised;
@@ -440,7 +479,8 @@ fn never_received() -> Decline {
     Decline {
         code: "processing_error".to_owned(),
         decline_code: Some("processing_error".to_owned()),
-        message: "The payment did not reach the card network and nothing was charged. Confirm it again.".to_owned(),
+        message: "The payment did not reach the card network and nothing was charged. Confirm it again."
+            .to_owned(),
         reached_issuer: false,
         blocked: false,
     }
@@ -455,7 +495,8 @@ pub fn apply_change(
     outcome: &ChangeOutcome,
     now: Timestamp,
 ) -> Applied {
-    let Some(operation) = p.operation.filter(|op| op.kind == kind && a.status == AttemptStatus::Authorised) else {
+    let Some(operation) = p.operation.filter(|op| op.kind == kind && a.status == AttemptStatus::Authorised)
+    else {
         return Applied::nothing();
     };
     match outcome {

@@ -49,13 +49,20 @@ pub struct Refund {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RefundRefusal {
     /// Nothing was captured.
-    NotCaptured { status: PaymentStatus },
+    NotCaptured {
+        status: PaymentStatus,
+    },
     /// Another change of this payment is at the provider now.
     Busy,
     AlreadyRefunded,
-    TooLarge { asked: i64, left: i64 },
+    TooLarge {
+        asked: i64,
+        left: i64,
+    },
     /// The merchant's balance cannot bear it.
-    BalanceInsufficient { short: i64 },
+    BalanceInsufficient {
+        short: i64,
+    },
     /// The limit of refunds per payment is reached.
     TooMany,
 }

@@ -32,7 +32,8 @@ pub struct WebhookEndpoint {
 impl WebhookEndpoint {
     /// Whether this endpoint asked for events of `event_type`.
     pub fn wants(&self, event_type: &str) -> bool {
-        self.status == EndpointStatus::Enabled && self.enabled_events.iter().any(|p| pattern_matches(p, event_type))
+        self.status == EndpointStatus::Enabled
+            && self.enabled_events.iter().any(|p| pattern_matches(p, event_type))
     }
 }
 

@@ -47,7 +47,8 @@ impl CustomerChanges {
         }
         if let Some(method) = self.default_payment_method {
             if let Some(id) = method {
-                let owned = store::payment_methods::get(tx, c.scope, id)?.filter(|m| m.customer == Some(c.id));
+                let owned =
+                    store::payment_methods::get(tx, c.scope, id)?.filter(|m| m.customer == Some(c.id));
                 if owned.is_none() {
                     let param = "invoice_settings[default_payment_method]";
                     return Err(Error::missing(param, "payment method of this customer", id));
@@ -126,6 +127,13 @@ impl Engine {
     fn tell(&self, tx: &mut Tx<'_>, call: &Call, customer: &Customer, event: EventType) -> Result<(), Error> {
         let at = self.object_time(tx, customer.scope, customer.clock)?;
         let snapshot = Snapshot { customer: Some(customer.clone()), ..Snapshot::default() };
-        self.emit(tx, customer.scope, &Cause::from(call), at, snapshot, &[News::new(event, customer.id.core())])
+        self.emit(
+            tx,
+            customer.scope,
+            &Cause::from(call),
+            at,
+            snapshot,
+            &[News::new(event, customer.id.core())],
+        )
     }
 }

@@ -57,7 +57,8 @@ impl Engine {
         }
         let snapshot_id: SnapshotId = self.ids.next();
         let snapshot = Snapshot { v: SNAPSHOT_VERSION, ..snapshot };
-        let body = serde_json::to_string(&snapshot).map_err(|e| Error::Internal(format!("a snapshot: {e}")))?;
+        let body =
+            serde_json::to_string(&snapshot).map_err(|e| Error::Internal(format!("a snapshot: {e}")))?;
         store::events::insert_snapshot(tx, snapshot_id, &body)?;
         let endpoints = store::webhooks::enabled(tx, scope)?;
         let now = self.now();

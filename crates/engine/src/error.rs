@@ -12,29 +12,61 @@ use store::StoreError;
 #[derive(Debug)]
 pub enum Error {
     /// The object that the request is about does not exist for this merchant and mode.
-    NotFound { kind: &'static str, id: String },
+    NotFound {
+        kind: &'static str,
+        id: String,
+    },
     /// A parameter names an object that does not exist for this merchant and mode.
-    Missing { param: String, kind: &'static str, id: String },
+    Missing {
+        param: String,
+        kind: &'static str,
+        id: String,
+    },
     /// A parameter is wrong in a way that only the engine can see.
-    Invalid { param: Option<String>, code: &'static str, message: String },
+    Invalid {
+        param: Option<String>,
+        code: &'static str,
+        message: String,
+    },
     /// The payment's state or facts do not allow the command.
-    Payment { refusal: Refusal, payment: Box<PaymentView> },
-    Refund { refusal: RefundRefusal, payment: Box<PaymentView> },
+    Payment {
+        refusal: Refusal,
+        payment: Box<PaymentView>,
+    },
+    Refund {
+        refusal: RefundRefusal,
+        payment: Box<PaymentView>,
+    },
     /// Card data is wrong, or the bank refuses to have the card saved.
-    Card { decline: Decline, param: Option<&'static str> },
+    Card {
+        decline: Decline,
+        param: Option<&'static str>,
+    },
     /// A test method that needs something which does not exist yet.
-    NotYet { param: String, what: &'static str },
+    NotYet {
+        param: String,
+        what: &'static str,
+    },
     /// The idempotency key was used for another request.
-    IdempotencyMismatch { key: String },
+    IdempotencyMismatch {
+        key: String,
+    },
     /// The first request with this key has not ended.
-    IdempotencyInUse { key: String },
+    IdempotencyInUse {
+        key: String,
+    },
     /// No enabled provider for this merchant and mode.
     ProviderNotConfigured,
     /// The merchant's fee group has no rule for this currency.
-    FeeNotConfigured { currency: domain::currency::Currency },
+    FeeNotConfigured {
+        currency: domain::currency::Currency,
+    },
     Clock(AdvanceRefusal),
     /// A limit of objects is reached.
-    Limit { what: &'static str, max: usize },
+    Limit {
+        what: &'static str,
+        max: usize,
+    },
     /// The challenge was answered before, lapsed, or never existed.
     ChallengeGone,
     WebhookEndpointDisabled(Box<WebhookEndpoint>),

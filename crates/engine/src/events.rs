@@ -1,11 +1,11 @@
 //! Deliveries of events: claimed, rendered once, sent by a worker, and settled here.
 
+use crate::Engine;
 use crate::call::{Call, Reply};
 use crate::error::Error;
 use crate::view::{EventView, View};
 use crate::views::event_view;
 use crate::webhook_endpoints::secret_context;
-use crate::Engine;
 use domain::id::{DeliveryId, EventId, WebhookEndpointId};
 use domain::scope::Scope;
 use domain::time::{MICROS, Timestamp};
@@ -89,7 +89,9 @@ impl Engine {
         render: &RenderEvent,
         now: Timestamp,
     ) -> Result<Option<Claimed>, Error> {
-        let Some(endpoint) = store::webhooks::get(tx, delivery.scope, delivery.endpoint)? else { return Ok(None) };
+        let Some(endpoint) = store::webhooks::get(tx, delivery.scope, delivery.endpoint)? else {
+            return Ok(None);
+        };
         let Some(event) = store::events::get(tx, delivery.scope, delivery.event)? else { return Ok(None) };
         let event_type = event.event_type.to_string();
         let body = match store::webhooks::body(tx, delivery.id)? {
@@ -107,21 +109,32 @@ impl Engine {
                 .map_err(|_| Error::Internal("a webhook secret is not text".to_owned()))
         };
         let mut secrets = vec![open(&sealed.current)?];
-        if let Some((old, until)) = sealed.old {
-            if until > now {
-                secrets.push(open(&old)?);
-            }
+        if let Some((old, until)) = sealed.old
+            && until > now
+        {
+            secrets.push(open(&old)?);
         }
         Ok(Some(Claimed { delivery, endpoint, event_type, body, secrets }))
     }
 
     /// Records an attempt and decides what comes next: done, later, given up, or the endpoint disabled.
-    pub async fn settle_delivery(&self, id: DeliveryId, attempted: Attempted, jitter: u16) -> Result<(), Error> {
+    pub async fn settle_delivery(
+        &self,
+        id: DeliveryId,
+        attempted: Attempted,
+        jitter: u16,
+    ) -> Result<(), Error> {
         let engine = self.clone();
         self.store.write(move |tx| engine.settle_in(tx, id, &attempted, jitter)).await
     }
 
-    fn settle_in(&self, tx: &mut Tx<'_>, id: DeliveryId, attempted: &Attempted, jitter: u16) -> Result<(), Error> {
+    fn settle_in(
+        &self,
+        tx: &mut Tx<'_>,
+        id: DeliveryId,
+        attempted: &Attempted,
+        jitter: u16,
+    ) -> Result<(), Error> {
         let Some(delivery) = store::webhooks::get_delivery(tx, id)? else { return Ok(()) };
         let made = delivery.attempts + 1;
         let row = DeliveryAttempt {
@@ -137,8 +150,10 @@ impl Engine {
         store::webhooks::insert_attempt(tx, id, &row)?;
         let now = self.now();
         let ok = matches!(attempted.result, Ok(200..=299));
-        let overloaded = matches!(&attempted.result, Ok(429)) || attempted.result.as_ref().err().is_some_and(|e| e == "timeout");
-        let retry_after = matches!(attempted.result, Ok(429 | 503)).then_some(attempted.retry_after).flatten();
+        let overloaded = matches!(&attempted.result, Ok(429))
+            || attempted.result.as_ref().err().is_some_and(|e| e == "timeout");
+        let retry_after =
+            matches!(attempted.result, Ok(429 | 503)).then_some(attempted.retry_after).flatten();
         let next = if ok { None } else { next_attempt(made, now, jitter, overloaded, retry_after) };
         let (status, due) = match (ok, next) {
             (true, _) => (DeliveryStatus::Succeeded, delivery.due_at),
@@ -159,12 +174,16 @@ impl Engine {
         result: &Result<u16, String>,
         now: Timestamp,
     ) -> Result<(), Error> {
-        let Some(endpoint) = store::webhooks::get(tx, delivery.scope, delivery.endpoint)? else { return Ok(()) };
+        let Some(endpoint) = store::webhooks::get(tx, delivery.scope, delivery.endpoint)? else {
+            return Ok(());
+        };
         let ok = matches!(result, Ok(200..=299));
         if ok && endpoint.failing_since.is_none() {
             return Ok(());
         }
-        let Some(mut endpoint) = store::webhooks::lock(tx, delivery.scope, endpoint.id)? else { return Ok(()) };
+        let Some(mut endpoint) = store::webhooks::lock(tx, delivery.scope, endpoint.id)? else {
+            return Ok(());
+        };
         if ok {
             endpoint.failing_since = None;
         } else {
@@ -194,16 +213,19 @@ impl Engine {
         self.command(call, move |engine, tx, call| {
             let scope = call.caller.scope;
             let event = store::events::get(tx, scope, id)?.ok_or_else(|| Error::not_found("event", id))?;
-            let endpoints = match endpoint {
-                Some(endpoint) => {
-                    let found = store::webhooks::get(tx, scope, endpoint)?;
-                    vec![found.ok_or_else(|| Error::missing("webhook_endpoint", "webhook endpoint", endpoint))?]
-                }
-                None => store::webhooks::enabled(tx, scope)?
-                    .into_iter()
-                    .filter(|e| e.wants(event.event_type.as_str()))
-                    .collect(),
-            };
+            let endpoints =
+                match endpoint {
+                    Some(endpoint) => {
+                        let found = store::webhooks::get(tx, scope, endpoint)?;
+                        vec![found.ok_or_else(|| {
+                            Error::missing("webhook_endpoint", "webhook endpoint", endpoint)
+                        })?]
+                    }
+                    None => store::webhooks::enabled(tx, scope)?
+                        .into_iter()
+                        .filter(|e| e.wants(event.event_type.as_str()))
+                        .collect(),
+                };
             for endpoint in endpoints {
                 if endpoint.status == EndpointStatus::Disabled {
                     return Err(Error::WebhookEndpointDisabled(Box::new(endpoint)));
@@ -211,12 +233,18 @@ impl Engine {
                 engine.queue_again(tx, scope, id, &endpoint)?;
             }
             tx.wake(Wake::Deliveries);
-            Ok(View::Event(event_view(tx, event)?))
+            Ok(View::Event(Box::new(event_view(tx, event)?)))
         })
         .await
     }
 
-    fn queue_again(&self, tx: &mut Tx<'_>, scope: Scope, event: EventId, endpoint: &WebhookEndpoint) -> Result<(), Error> {
+    fn queue_again(
+        &self,
+        tx: &mut Tx<'_>,
+        scope: Scope,
+        event: EventId,
+        endpoint: &WebhookEndpoint,
+    ) -> Result<(), Error> {
         let now = self.now();
         if let Some(known) = store::webhooks::find_delivery(tx, event, endpoint.id)? {
             // The log of attempts goes on; the schedule of retries begins anew only when it was over.

@@ -41,7 +41,13 @@ impl Engine {
         self.known_reply(scope, &request.key, &request.fingerprint, known).map(Some)
     }
 
-    fn known_reply(&self, scope: Scope, key: &str, fingerprint: &[u8], known: KnownKey) -> Result<Reply, Error> {
+    fn known_reply(
+        &self,
+        scope: Scope,
+        key: &str,
+        fingerprint: &[u8],
+        known: KnownKey,
+    ) -> Result<Reply, Error> {
         if known.fingerprint != fingerprint {
             return Err(Error::IdempotencyMismatch { key: key.to_owned() });
         }
@@ -51,7 +57,8 @@ impl Engine {
         let body = self.vault.open(&context(scope, key), &sealed)?;
         Ok(Reply {
             status: u16::try_from(status).unwrap_or(200),
-            body: String::from_utf8(body).map_err(|_| Error::Internal("a stored reply is not text".to_owned()))?,
+            body: String::from_utf8(body)
+                .map_err(|_| Error::Internal("a stored reply is not text".to_owned()))?,
             replayed: true,
         })
     }
@@ -107,7 +114,8 @@ impl Engine {
             return Ok(Some(Reply { replayed: false, ..reply }));
         }
         let surface = self.surface(&known.surface)?;
-        let stored = ReplySpec { surface, kind: known.reply_kind, expand: known.expand, request: known.request };
+        let stored =
+            ReplySpec { surface, kind: known.reply_kind, expand: known.expand, request: known.request };
         let reply = self.render(tx, scope, &stored, outcome)?;
         let sealed = self.vault.seal(&context(scope, key), reply.body.as_bytes())?;
         store::idempotency::finish(tx, scope, key, i64::from(reply.status), &sealed)?;

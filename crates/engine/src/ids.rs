@@ -29,7 +29,11 @@ impl Ids {
     pub fn new(not_before: Option<Core>) -> Ids {
         let floor = not_before.map_or(0, |c| store::ledger::id_instant(c).0 / 1_000);
         Ids {
-            state: Mutex::new(State { last_ms: u64::try_from(floor).unwrap_or(0), pool: [0; POOL], used: POOL }),
+            state: Mutex::new(State {
+                last_ms: u64::try_from(floor).unwrap_or(0),
+                pool: [0; POOL],
+                used: POOL,
+            }),
         }
     }
 

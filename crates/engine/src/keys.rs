@@ -37,7 +37,12 @@ pub fn digest(text: &str) -> [u8; 32] {
 
 impl Engine {
     /// Makes an API key. Its text is in the answer and nowhere else.
-    pub async fn create_key(&self, scope: Scope, kind: KeyKind, name: String) -> Result<(ApiKey, String), Error> {
+    pub async fn create_key(
+        &self,
+        scope: Scope,
+        kind: KeyKind,
+        name: String,
+    ) -> Result<(ApiKey, String), Error> {
         let text = new_key_text(kind, scope.mode);
         let key = ApiKey {
             id: self.ids.next(),
@@ -59,12 +64,11 @@ impl Engine {
             return Ok(None);
         }
         let hash = digest(text);
-        if let Ok(entries) = self.keys.entries.lock() {
-            if let Some((seen_at, caller)) = entries.get(&hash) {
-                if seen_at.elapsed() < STALE {
-                    return Ok(Some(*caller));
-                }
-            }
+        if let Ok(entries) = self.keys.entries.lock()
+            && let Some((seen_at, caller)) = entries.get(&hash)
+            && seen_at.elapsed() < STALE
+        {
+            return Ok(Some(*caller));
         }
         let found = self.store.read(move |tx| Ok::<_, Error>(store::api_keys::by_digest(tx, &hash)?)).await?;
         let Some(key) = found.filter(|k| k.revoked_at.is_none()) else { return Ok(None) };

@@ -27,9 +27,9 @@ pub mod views;
 pub mod webhook_endpoints;
 
 pub use call::{Call, Caller, IdempotentRequest, RenderReply, Reply, ReplySpec};
+pub use connectors::{ChallengeAnswer, MethodInput};
 pub use error::Error;
 pub use ids::wall_clock;
-pub use connectors::{ChallengeAnswer, MethodInput};
 pub use provider::MethodChoice;
 pub use settings::Settings;
 pub use store::balance::BalanceFilter;
@@ -136,7 +136,12 @@ impl Engine {
     }
 
     /// The time that an object lives by: its test clock's, or the wall clock.
-    pub(crate) fn object_time(&self, tx: &mut Tx<'_>, scope: domain::scope::Scope, clock: Option<ClockId>) -> Result<Timestamp, Error> {
+    pub(crate) fn object_time(
+        &self,
+        tx: &mut Tx<'_>,
+        scope: domain::scope::Scope,
+        clock: Option<ClockId>,
+    ) -> Result<Timestamp, Error> {
         let Some(id) = clock else { return Ok(self.now()) };
         let clock = store::test_clocks::get(tx, scope, id)?;
         Ok(clock.map_or_else(|| self.now(), |c| c.frozen_time))

@@ -130,7 +130,11 @@ impl Engine {
 
     /// Writes a fee rule; the group is made if it does not exist.
     pub async fn put_fee_rule(&self, group: String, rule: FeeRule) -> Result<(), Error> {
-        rule.validate().map_err(|e| Error::Invalid { param: None, code: "fee_rule", message: e.to_string() })?;
+        rule.validate().map_err(|e| Error::Invalid {
+            param: None,
+            code: "fee_rule",
+            message: e.to_string(),
+        })?;
         let engine = self.clone();
         self.store
             .write(move |tx| {

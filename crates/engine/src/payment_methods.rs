@@ -51,7 +51,11 @@ impl Engine {
                     card.exp_year = changes.exp_year.unwrap_or(card.exp_year);
                 }
                 MethodFacts::SepaDebit(_) if changes.exp_month.is_some() || changes.exp_year.is_some() => {
-                    return Err(Error::invalid("card", "parameter_invalid", "This payment method is not a card."));
+                    return Err(Error::invalid(
+                        "card",
+                        "parameter_invalid",
+                        "This payment method is not a card.",
+                    ));
                 }
                 MethodFacts::SepaDebit(_) => {}
             }
@@ -126,14 +130,28 @@ impl Engine {
         .await
     }
 
-    fn method_news(&self, tx: &mut Tx<'_>, call: &Call, method: &PaymentMethod, event: EventType) -> Result<(), Error> {
+    fn method_news(
+        &self,
+        tx: &mut Tx<'_>,
+        call: &Call,
+        method: &PaymentMethod,
+        event: EventType,
+    ) -> Result<(), Error> {
         let snapshot = Snapshot { method: Some(method.clone()), ..Snapshot::default() };
-        self.emit(tx, method.scope, &Cause::from(call), self.now(), snapshot, &[News::new(event, method.id.core())])
+        self.emit(
+            tx,
+            method.scope,
+            &Cause::from(call),
+            self.now(),
+            snapshot,
+            &[News::new(event, method.id.core())],
+        )
     }
 }
 
 fn lock(tx: &mut Tx<'_>, call: &Call, id: PaymentMethodId) -> Result<PaymentMethod, Error> {
-    store::payment_methods::lock(tx, call.caller.scope, id)?.ok_or_else(|| Error::not_found("payment_method", id))
+    store::payment_methods::lock(tx, call.caller.scope, id)?
+        .ok_or_else(|| Error::not_found("payment_method", id))
 }
 
 fn unexpected_state(message: &str) -> Error {

@@ -11,7 +11,10 @@ use crate::error::Error;
 use crate::settings::Settings;
 use crate::view::{Outcome, View, payment_view};
 use crate::{Engine, ids};
-use connectors::{AuthoriseOrder, ChallengeAnswer, ChangeOrder, Connector, MethodInput, RefundOrder, TokeniseRefusal, Tokenised};
+use connectors::{
+    AuthoriseOrder, ChallengeAnswer, ChangeOrder, Connector, MethodInput, RefundOrder, TokeniseRefusal,
+    Tokenised,
+};
 use domain::id::{AttemptId, ClockId, JobId, PaymentId, PaymentMethodId, RefundId, TypedId};
 use domain::outcome::{AuthoriseOutcome, ChangeOutcome};
 use domain::payment::OperationKind;
@@ -111,7 +114,8 @@ impl Engine {
             engine.landed.notify_waiters();
             concluded
         });
-        let concluded = task.await.map_err(|e| Error::Internal(format!("a payment task ended early: {e}")))??;
+        let concluded =
+            task.await.map_err(|e| Error::Internal(format!("a payment task ended early: {e}")))??;
         concluded.ok_or_else(|| Error::Internal("a request ended without a reply".to_owned()))
     }
 
@@ -168,7 +172,8 @@ impl Engine {
             tracing::error!(connector = ask.connector, "a payment needs a connector that this build lacks");
             return unknown();
         };
-        let answer = tokio::time::timeout(self.options.provider_deadline, send(&*connector, ask.order.clone())).await;
+        let answer =
+            tokio::time::timeout(self.options.provider_deadline, send(&*connector, ask.order.clone())).await;
         answer.unwrap_or_else(|_| {
             tracing::warn!(connector = ask.connector, job = %ask.job, "the provider did not answer in time");
             unknown()
@@ -187,7 +192,13 @@ impl Engine {
             .await
     }
 
-    fn apply(&self, tx: &mut Tx<'_>, settings: &Settings, ask: &Ask, answer: &ProviderAnswer) -> Result<Outcome, Error> {
+    fn apply(
+        &self,
+        tx: &mut Tx<'_>,
+        settings: &Settings,
+        ask: &Ask,
+        answer: &ProviderAnswer,
+    ) -> Result<Outcome, Error> {
         match (ask.subject, answer) {
             (Subject::Attempt { payment, attempt }, ProviderAnswer::Authorise(outcome)) => {
                 self.apply_to_attempt(tx, settings, ask, payment, attempt, outcome)
@@ -236,16 +247,20 @@ impl Engine {
     pub async fn tokenise(&self, scope: Scope, input: &MethodInput<'_>) -> Result<Tokenised, Error> {
         let connector = self.default_connector(scope).await?;
         let merchant = scope.merchant;
-        connector.tokenise(input, &|number| self.vault.card_fingerprint(merchant, number)).map_err(|refusal| {
-            match refusal {
+        connector.tokenise(input, &|number| self.vault.card_fingerprint(merchant, number)).map_err(
+            |refusal| match refusal {
                 TokeniseRefusal::Card { decline, param } => Error::Card { decline, param: Some(param) },
                 TokeniseRefusal::UnknownToken => {
-                    let id = if let MethodInput::ReadyMade(token) = input { (*token).to_owned() } else { String::new() };
+                    let id = if let MethodInput::ReadyMade(token) = input {
+                        (*token).to_owned()
+                    } else {
+                        String::new()
+                    };
                     Error::missing("payment_method", "payment method", id)
                 }
                 TokeniseRefusal::NotYet(what) => Error::NotYet { param: "payment_method".to_owned(), what },
-            }
-        })
+            },
+        )
     }
 
     /// Reads what a `payment_method` parameter names: a stored method, or in test mode a ready-made
@@ -301,10 +316,18 @@ impl Engine {
 async fn send(connector: &dyn Connector, order: Order) -> ProviderAnswer {
     match order {
         Order::Authorise(order) => ProviderAnswer::Authorise(connector.authorise(order).await),
-        Order::Authenticated(order, answer) => ProviderAnswer::Authorise(connector.authenticated(order, answer).await),
-        Order::FindAttempt { attempt, now } => ProviderAnswer::Authorise(connector.find_attempt(attempt, now).await),
-        Order::Change(OperationKind::Capture, order) => ProviderAnswer::Change(connector.capture(order).await),
-        Order::Change(OperationKind::Increment, order) => ProviderAnswer::Change(connector.increment(order).await),
+        Order::Authenticated(order, answer) => {
+            ProviderAnswer::Authorise(connector.authenticated(order, answer).await)
+        }
+        Order::FindAttempt { attempt, now } => {
+            ProviderAnswer::Authorise(connector.find_attempt(attempt, now).await)
+        }
+        Order::Change(OperationKind::Capture, order) => {
+            ProviderAnswer::Change(connector.capture(order).await)
+        }
+        Order::Change(OperationKind::Increment, order) => {
+            ProviderAnswer::Change(connector.increment(order).await)
+        }
         Order::Change(OperationKind::Void | OperationKind::Authorise, order) => {
             ProviderAnswer::Change(connector.void(order).await)
         }

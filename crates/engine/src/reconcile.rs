@@ -133,12 +133,23 @@ impl Engine {
             amount: refund.amount,
             now,
         };
-        Ok(Some((provider, Order::FindRefund(order), Subject::Refund { payment: refund.payment, refund: id })))
+        Ok(Some((
+            provider,
+            Order::FindRefund(order),
+            Subject::Refund { payment: refund.payment, refund: id },
+        )))
     }
 
-    fn connector_of(&self, tx: &mut Tx<'_>, job: &Job, provider: domain::id::ProviderId) -> Result<String, Error> {
+    fn connector_of(
+        &self,
+        tx: &mut Tx<'_>,
+        job: &Job,
+        provider: domain::id::ProviderId,
+    ) -> Result<String, Error> {
         let provider = store::merchants::provider_by_id(tx, job.scope, provider)?;
-        provider.map(|p| p.connector).ok_or_else(|| Error::Internal(format!("{} has no provider", job.object)))
+        provider
+            .map(|p| p.connector)
+            .ok_or_else(|| Error::Internal(format!("{} has no provider", job.object)))
     }
 
     /// Does what is due by `now` in the time of `clock` (the wall clock's if `None`): settlements,

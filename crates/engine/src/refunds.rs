@@ -157,7 +157,8 @@ impl Engine {
         };
         if change != RefundChange::None {
             store::refunds::update(tx, &refund)?;
-            let object = |t: EventType| if t == EventType::ChargeRefunded { attempt.id.core() } else { id.core() };
+            let object =
+                |t: EventType| if t == EventType::ChargeRefunded { attempt.id.core() } else { id.core() };
             let news: Vec<News> = events.iter().map(|t| News::new(*t, object(*t))).collect();
             let snapshot = Snapshot {
                 payment: Some(payment_view(tx, payment)?),
@@ -236,18 +237,19 @@ fn target(tx: &mut Tx<'_>, call: &Call, target: RefundTarget) -> Result<(Payment
     let (payment, charge) = match target {
         RefundTarget::Payment(id) => (id, None),
         RefundTarget::Charge(id) | RefundTarget::Both(_, id) => {
-            let attempt = store::attempts::get(tx, scope, id)?.filter(|a| a.listed).ok_or_else(|| no_charge(id))?;
+            let attempt =
+                store::attempts::get(tx, scope, id)?.filter(|a| a.listed).ok_or_else(|| no_charge(id))?;
             (attempt.payment, Some(id))
         }
     };
-    if let RefundTarget::Both(named, _) = target {
-        if named != payment {
-            return Err(Error::invalid(
-                "charge",
-                "parameter_invalid",
-                "The charge does not belong to the PaymentIntent. Pass one of the two.",
-            ));
-        }
+    if let RefundTarget::Both(named, _) = target
+        && named != payment
+    {
+        return Err(Error::invalid(
+            "charge",
+            "parameter_invalid",
+            "The charge does not belong to the PaymentIntent. Pass one of the two.",
+        ));
     }
     let payment = store::payments::lock(tx, scope, payment)?.ok_or_else(|| no_payment(payment))?;
     let attempt = match charge.or(payment.latest_charge) {

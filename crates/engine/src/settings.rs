@@ -30,12 +30,11 @@ pub(crate) struct SettingsCache {
 impl Engine {
     /// The settings of a merchant and mode, at most [`STALE`] old.
     pub async fn settings(&self, scope: Scope) -> Result<Arc<Settings>, Error> {
-        if let Ok(entries) = self.settings.entries.lock() {
-            if let Some((read_at, settings)) = entries.get(&scope) {
-                if read_at.elapsed() < STALE {
-                    return Ok(settings.clone());
-                }
-            }
+        if let Ok(entries) = self.settings.entries.lock()
+            && let Some((read_at, settings)) = entries.get(&scope)
+            && read_at.elapsed() < STALE
+        {
+            return Ok(settings.clone());
         }
         let settings = self
             .store

@@ -16,11 +16,19 @@ use store::{Tx, Wake};
 const KEPT_US: i64 = 30 * DAY;
 
 impl Engine {
-    pub async fn create_clock(&self, call: &Call, frozen_time: Timestamp, name: Option<String>) -> Result<Reply, Error> {
+    pub async fn create_clock(
+        &self,
+        call: &Call,
+        frozen_time: Timestamp,
+        name: Option<String>,
+    ) -> Result<Reply, Error> {
         self.command(call, move |engine, tx, call| {
             let scope = call.caller.scope;
             if store::test_clocks::count(tx, scope)? >= TEST_CLOCKS {
-                return Err(Error::Limit { what: "test clocks", max: usize::try_from(TEST_CLOCKS).unwrap_or(0) });
+                return Err(Error::Limit {
+                    what: "test clocks",
+                    max: usize::try_from(TEST_CLOCKS).unwrap_or(0),
+                });
             }
             let now = engine.now();
             let clock = TestClock {
@@ -72,7 +80,8 @@ impl Engine {
     /// Works off one step of every advance under way: moves each clock to the next instant at which
     /// something is due and does it, or to its target. True when there is more to do.
     pub async fn advance_clocks(&self) -> Result<bool, Error> {
-        let clocks = self.store.read(|tx| Ok::<_, Error>(store::test_clocks::advancing(tx, BULK_ROWS)?)).await?;
+        let clocks =
+            self.store.read(|tx| Ok::<_, Error>(store::test_clocks::advancing(tx, BULK_ROWS)?)).await?;
         let more = !clocks.is_empty();
         for clock in clocks {
             self.step_clock(&clock).await?;
@@ -107,7 +116,13 @@ impl Engine {
         }
     }
 
-    fn clock_news(&self, tx: &mut Tx<'_>, cause: &Cause, clock: &TestClock, event: EventType) -> Result<(), Error> {
+    fn clock_news(
+        &self,
+        tx: &mut Tx<'_>,
+        cause: &Cause,
+        clock: &TestClock,
+        event: EventType,
+    ) -> Result<(), Error> {
         let snapshot = Snapshot { clock: Some(clock.clone()), ..Snapshot::default() };
         self.emit(tx, clock.scope, cause, self.now(), snapshot, &[News::new(event, clock.id.core())])
     }

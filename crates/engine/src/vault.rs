@@ -61,7 +61,8 @@ impl Vault {
     /// Opens what was sealed for `context`; an error if it was changed, moved, or sealed under another
     /// key.
     pub fn open(&self, context: &str, sealed: &[u8]) -> Result<Vec<u8>, Error> {
-        let broken = || Error::Internal(format!("a sealed value cannot be opened ({context}): wrong sealing key?"));
+        let broken =
+            || Error::Internal(format!("a sealed value cannot be opened ({context}): wrong sealing key?"));
         let rest = sealed.strip_prefix(&HEADER).ok_or_else(broken)?;
         let (nonce, body) = rest.split_first_chunk::<NONCE>().ok_or_else(broken)?;
         let payload = Payload { msg: body, aad: context.as_bytes() };

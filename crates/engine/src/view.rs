@@ -3,7 +3,7 @@
 
 use crate::error::Error;
 use domain::attempt::Attempt;
-use domain::balance::{BalanceTransaction, CurrencyBalance};
+use domain::balance::CurrencyBalance;
 use domain::customer::Customer;
 use domain::event::Event;
 use domain::payment::Payment;
@@ -85,21 +85,18 @@ impl From<&CurrencyBalance> for Balance {
     }
 }
 
-/// What a command or a read shows.
+/// What a command shows.
 #[derive(Clone, Debug)]
 pub enum View {
     Payment(PaymentView),
-    Charge(ChargeView),
     Refund(Refund),
     Customer(Customer),
     PaymentMethod(PaymentMethod),
     Endpoint(EndpointView),
     EndpointDeleted(domain::id::WebhookEndpointId),
-    Event(EventView),
-    Delivery(DeliveryView),
+    Event(Box<EventView>),
     Clock(TestClock),
     ClockDeleted(domain::id::ClockId),
-    BalanceTransaction(BalanceTransaction),
 }
 
 /// How a command ended.

@@ -7,7 +7,8 @@ use domain::balance::{BalanceTransaction, CurrencyBalance};
 use domain::customer::Customer;
 use domain::event::Event;
 use domain::id::{
-    AttemptId, ClockId, CustomerId, EventId, JournalId, PaymentId, PaymentMethodId, RefundId, WebhookEndpointId,
+    AttemptId, ClockId, CustomerId, EventId, JournalId, PaymentId, PaymentMethodId, RefundId,
+    WebhookEndpointId,
 };
 use domain::payment_method::{MethodKind, PaymentMethod};
 use domain::refund::Refund;
@@ -78,9 +79,13 @@ impl<'a, 't> Views<'a, 't> {
         Ok(store::ledger::merchant_balances(self.tx, self.scope)?)
     }
 
-    pub fn payments(&mut self, customer: Option<CustomerId>, query: &PageQuery) -> Result<Page<PaymentView>, Error> {
+    pub fn payments(
+        &mut self,
+        customer: Option<CustomerId>,
+        query: &PageQuery,
+    ) -> Result<Page<PaymentView>, Error> {
         let page = found(store::payments::list(self.tx, self.scope, customer, query)?, query)?;
-        self.map(page, |tx, payment| payment_view(tx, payment))
+        self.map(page, payment_view)
     }
 
     pub fn charges(
@@ -175,20 +180,25 @@ impl<'a, 't> Views<'a, 't> {
 /// A page, or the refusal of a cursor that names nothing of this merchant and mode.
 fn found<T>(page: Option<Page<T>>, query: &PageQuery) -> Result<Page<T>, Error> {
     page.ok_or_else(|| {
-        let param = if matches!(query.cursor, Cursor::Before(_)) { "ending_before" } else { "starting_after" };
+        let param =
+            if matches!(query.cursor, Cursor::Before(_)) { "ending_before" } else { "starting_after" };
         Error::Missing { param: param.to_owned(), kind: "object", id: String::new() }
     })
 }
 
 pub(crate) fn event_view(tx: &mut Tx<'_>, event: Event) -> Result<EventView, Error> {
     let body = store::events::snapshot(tx, event.snapshot)?;
-    let snapshot: Snapshot =
-        serde_json::from_str(&body).map_err(|e| Error::Internal(format!("the snapshot of {}: {e}", event.id)))?;
+    let snapshot: Snapshot = serde_json::from_str(&body)
+        .map_err(|e| Error::Internal(format!("the snapshot of {}: {e}", event.id)))?;
     let pending_deliveries = store::events::pending_deliveries(tx, event.id)?;
     Ok(EventView { event, snapshot, pending_deliveries })
 }
 
-pub(crate) fn delivery_view(tx: &mut Tx<'_>, scope: Scope, delivery: Delivery) -> Result<DeliveryView, Error> {
+pub(crate) fn delivery_view(
+    tx: &mut Tx<'_>,
+    scope: Scope,
+    delivery: Delivery,
+) -> Result<DeliveryView, Error> {
     let event = store::events::get(tx, scope, delivery.event)?;
     let event_type = event.map_or_else(String::new, |e| e.event_type.to_string());
     let attempts = store::webhooks::attempts(tx, delivery.id)?;
@@ -205,4 +215,3 @@ impl Engine {
         self.store.read(move |tx| show(&mut Views::new(tx, scope))).await
     }
 }
-

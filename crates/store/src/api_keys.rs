@@ -45,10 +45,17 @@ pub fn by_digest(tx: &mut Tx<'_>, digest: &[u8; 32]) -> Result<Option<ApiKey>, S
 
 /// All keys of a merchant, both modes, oldest first. For the operator's command.
 pub fn of_merchant(tx: &mut Tx<'_>, merchant: MerchantId) -> Result<Vec<ApiKey>, StoreError> {
-    tx.all(&crate::page::select(COLUMNS, "api_keys WHERE merchant = ?1 ORDER BY id"), params![merchant], api_key)
+    tx.all(
+        &crate::page::select(COLUMNS, "api_keys WHERE merchant = ?1 ORDER BY id"),
+        params![merchant],
+        api_key,
+    )
 }
 
 /// Revokes a key; false when there is none with this id that is still valid.
 pub fn revoke(tx: &mut Tx<'_>, id: ApiKeyId, now: Timestamp) -> Result<bool, StoreError> {
-    Ok(tx.execute("UPDATE api_keys SET revoked_at = ?1 WHERE id = ?2 AND revoked_at IS NULL", params![now, id])? == 1)
+    Ok(tx.execute(
+        "UPDATE api_keys SET revoked_at = ?1 WHERE id = ?2 AND revoked_at IS NULL",
+        params![now, id],
+    )? == 1)
 }

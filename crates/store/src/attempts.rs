@@ -107,6 +107,8 @@ pub fn list(
     let mut filters = vec![("listed", Param::Int(1))];
     filters.extend(payment.as_ref().map(|id| ("payment", id.param())));
     // A customer's charges are found through its payments.
-    filters.extend(customer.as_ref().map(|id| ("(SELECT customer FROM payments p WHERE p.id = payment)", id.param())));
+    filters.extend(
+        customer.as_ref().map(|id| ("(SELECT customer FROM payments p WHERE p.id = payment)", id.param())),
+    );
     page::list(tx, &TABLE, scope, &filters, query, attempt)
 }

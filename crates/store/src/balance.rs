@@ -68,7 +68,12 @@ pub struct BalanceFilter {
     pub source: Option<String>,
 }
 
-pub fn list(tx: &mut Tx<'_>, scope: Scope, filter: &BalanceFilter, query: &PageQuery) -> Listed<BalanceTransaction> {
+pub fn list(
+    tx: &mut Tx<'_>,
+    scope: Scope,
+    filter: &BalanceFilter,
+    query: &PageQuery,
+) -> Listed<BalanceTransaction> {
     let mut filters = Vec::new();
     filters.extend(filter.kind.as_ref().map(|k| ("kind", k.param())));
     filters.extend(filter.currency.as_ref().map(|c| ("currency", c.param())));

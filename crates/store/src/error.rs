@@ -22,7 +22,9 @@ impl From<rusqlite::Error> for StoreError {
     fn from(e: rusqlite::Error) -> Self {
         use rusqlite::ErrorCode as C;
         match e.sqlite_error_code() {
-            Some(C::ConstraintViolation) if e.to_string().contains("UNIQUE") => StoreError::Conflict(e.to_string()),
+            Some(C::ConstraintViolation) if e.to_string().contains("UNIQUE") => {
+                StoreError::Conflict(e.to_string())
+            }
             Some(
                 C::DatabaseBusy
                 | C::DatabaseLocked

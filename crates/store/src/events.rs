@@ -88,5 +88,7 @@ pub fn list(tx: &mut Tx<'_>, scope: Scope, filter: &EventFilter, query: &PageQue
 
 /// Deliveries of an event that have not succeeded or been given up.
 pub fn pending_deliveries(tx: &mut Tx<'_>, id: EventId) -> Result<i64, StoreError> {
-    tx.one("SELECT COUNT(*) FROM deliveries WHERE event = ?1 AND status = 'pending'", params![id], |r| r.next())
+    tx.one("SELECT COUNT(*) FROM deliveries WHERE event = ?1 AND status = 'pending'", params![id], |r| {
+        r.next()
+    })
 }

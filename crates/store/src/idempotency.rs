@@ -108,7 +108,11 @@ pub fn finish(tx: &mut Tx<'_>, scope: Scope, key: &str, status: i64, reply: &[u8
          AND reply IS NULL",
         params![status, reply, scope.merchant, scope.mode, key],
     )?;
-    if changed == 1 { Ok(()) } else { Err(StoreError::Defect("an idempotency key was finished twice".to_owned())) }
+    if changed == 1 {
+        Ok(())
+    } else {
+        Err(StoreError::Defect("an idempotency key was finished twice".to_owned()))
+    }
 }
 
 /// Removes finished keys from before `before`; how many.

@@ -34,7 +34,8 @@ pub struct Job {
     pub created_at: Timestamp,
 }
 
-const COLUMNS: &str = "id, merchant, live, kind, object, node, clock, due_at, tries, idempotency_key, created_at";
+const COLUMNS: &str =
+    "id, merchant, live, kind, object, node, clock, due_at, tries, idempotency_key, created_at";
 
 fn job(row: &mut Row<'_>) -> Result<Job, StoreError> {
     Ok(Job {
@@ -91,7 +92,12 @@ pub fn of_object(tx: &mut Tx<'_>, scope: Scope, object: &str) -> Result<Option<J
 }
 
 /// Puts a job off, and frees it: the node that made the call has an answer, though not the last word.
-pub fn put_off(tx: &mut Tx<'_>, id: JobId, due_at: Timestamp, clock: Option<ClockId>) -> Result<(), StoreError> {
+pub fn put_off(
+    tx: &mut Tx<'_>,
+    id: JobId,
+    due_at: Timestamp,
+    clock: Option<ClockId>,
+) -> Result<(), StoreError> {
     tx.execute(
         "UPDATE jobs SET due_at = ?1, clock = ?2, node = NULL, claimed_until = 0, tries = tries + 1 WHERE id = ?3",
         params![due_at, clock, id],
@@ -116,7 +122,12 @@ pub fn claim(tx: &mut Tx<'_>, now: Timestamp, until: Timestamp, limit: i64) -> R
 }
 
 /// Jobs of a test clock that are due by `now`.
-pub fn due_by_clock(tx: &mut Tx<'_>, clock: ClockId, now: Timestamp, limit: i64) -> Result<Vec<Job>, StoreError> {
+pub fn due_by_clock(
+    tx: &mut Tx<'_>,
+    clock: ClockId,
+    now: Timestamp,
+    limit: i64,
+) -> Result<Vec<Job>, StoreError> {
     let rest = "jobs WHERE clock = ?1 AND due_at <= ?2 ORDER BY due_at, id LIMIT ?3";
     tx.all(&crate::page::select(COLUMNS, rest), params![clock, now, limit], job)
 }
@@ -153,7 +164,13 @@ pub fn adopt_orphans(tx: &mut Tx<'_>, since: Timestamp, now: Timestamp) -> Resul
 }
 
 /// Takes or renews a lease; false when another holder has it.
-pub fn lease(tx: &mut Tx<'_>, name: &str, holder: NodeId, now: Timestamp, until: Timestamp) -> Result<bool, StoreError> {
+pub fn lease(
+    tx: &mut Tx<'_>,
+    name: &str,
+    holder: NodeId,
+    now: Timestamp,
+    until: Timestamp,
+) -> Result<bool, StoreError> {
     let got = tx.execute(
         "INSERT INTO leases (name, holder, until) VALUES (?1, ?2, ?3) ON CONFLICT (name) DO UPDATE \
          SET holder = excluded.holder, until = excluded.until WHERE leases.holder = ?2 OR leases.until < ?4",

@@ -38,8 +38,15 @@ pub fn id_instant(core: Core) -> Timestamp {
 
 /// Writes a balanced journal with its entries and deltas. The same event of the same object a second
 /// time is a conflict, so money cannot be posted twice.
-pub fn post(tx: &mut Tx<'_>, draft: &JournalDraft, id: JournalId, recorded_at: Timestamp) -> Result<(), StoreError> {
-    draft.check().map_err(|e| StoreError::Defect(format!("journal {} of {}: {e}", draft.kind, draft.object)))?;
+pub fn post(
+    tx: &mut Tx<'_>,
+    draft: &JournalDraft,
+    id: JournalId,
+    recorded_at: Timestamp,
+) -> Result<(), StoreError> {
+    draft
+        .check()
+        .map_err(|e| StoreError::Defect(format!("journal {} of {}: {e}", draft.kind, draft.object)))?;
     if wall_clock().0.saturating_sub(id_instant(id.0).0) > POST_WITHIN_US {
         return Err(StoreError::Unavailable("a posting waited too long for the database".to_owned()));
     }
@@ -61,10 +68,18 @@ pub fn post(tx: &mut Tx<'_>, draft: &JournalDraft, id: JournalId, recorded_at: T
     )?;
     let lines: Vec<(i64, i64, i64)> =
         draft.lines.iter().zip(1..).map(|(line, n)| (n, line.account.id(), line.amount)).collect();
-    let entries: Vec<Param<'_>> =
-        lines.iter().flat_map(|(n, account, amount)| [id.param(), n.param(), account.param(), amount.param()]).collect();
-    tx.execute(&values("INSERT INTO entries (journal, line, account, amount) VALUES", 4, lines.len()), &entries)?;
-    tx.execute(&values("INSERT INTO account_deltas (journal, line, account, amount) VALUES", 4, lines.len()), &entries)?;
+    let entries: Vec<Param<'_>> = lines
+        .iter()
+        .flat_map(|(n, account, amount)| [id.param(), n.param(), account.param(), amount.param()])
+        .collect();
+    tx.execute(
+        &values("INSERT INTO entries (journal, line, account, amount) VALUES", 4, lines.len()),
+        &entries,
+    )?;
+    tx.execute(
+        &values("INSERT INTO account_deltas (journal, line, account, amount) VALUES", 4, lines.len()),
+        &entries,
+    )?;
     Ok(())
 }
 
@@ -154,7 +169,9 @@ pub fn fold(tx: &mut Tx<'_>, limit: i64) -> Result<usize, StoreError> {
         |r| r.next(),
     )?;
     let Some(account) = account else { return Ok(0) };
-    tx.one("SELECT id FROM ledger_accounts WHERE id = ?1 /* for update */", params![account], |r| r.next::<i64>())?;
+    tx.one("SELECT id FROM ledger_accounts WHERE id = ?1 /* for update */", params![account], |r| {
+        r.next::<i64>()
+    })?;
     let amounts: Vec<i64> = tx.all(
         "DELETE FROM account_deltas WHERE account = ?1 AND (journal, line) IN (SELECT journal, line \
          FROM account_deltas WHERE account = ?1 ORDER BY journal, line LIMIT ?2) RETURNING amount",
@@ -238,7 +255,8 @@ pub fn seal(tx: &mut Tx<'_>, mark: Timestamp, limit: i64) -> Result<usize, Store
     let (mut seq, after, mut previous) = last.unwrap_or((0, Core([0; 12]), Vec::new()));
     let millis = u64::try_from(mark.0 / 1_000).unwrap_or(0);
     let before = Core::new(millis, [0; 6]);
-    let sql = format!("SELECT {JOURNAL_COLUMNS} FROM journals WHERE id > ?1 AND id < ?2 ORDER BY id LIMIT ?3");
+    let sql =
+        format!("SELECT {JOURNAL_COLUMNS} FROM journals WHERE id > ?1 AND id < ?2 ORDER BY id LIMIT ?3");
     let journals = tx.all(&sql, params![after, before, limit], journal_row)?;
     for journal in &journals {
         seq += 1;

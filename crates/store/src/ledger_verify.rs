@@ -185,12 +185,8 @@ const RULES: &[(&str, &str, &str)] = &[
 ];
 
 fn floors(tx: &mut Tx<'_>) -> Result<Check, StoreError> {
-    let mut check = Check {
-        rule: "no account with a floor is below it",
-        counted: 0,
-        broken: 0,
-        offenders: Vec::new(),
-    };
+    let mut check =
+        Check { rule: "no account with a floor is below it", counted: 0, broken: 0, offenders: Vec::new() };
     let sql = "SELECT a.kind, a.merchant, CAST(COALESCE(SUM(e.amount), 0) AS BIGINT) FROM ledger_accounts a \
         LEFT JOIN entries e ON e.account = a.id GROUP BY a.id, a.kind, a.merchant";
     tx.each(sql, &[], |row| {

@@ -6,6 +6,8 @@
 pub mod api_keys;
 pub mod attempts;
 pub mod balance;
+#[cfg(feature = "bench")]
+pub mod bench;
 pub mod challenges;
 pub mod customers;
 pub mod error;
@@ -73,8 +75,10 @@ impl Store {
             Location::Postgres { url, connections } => {
                 // The driver runs a runtime of its own and must not start inside another one.
                 let (url, connections, bells) = (url.clone(), *connections, wakes.clone());
-                let started = std::thread::spawn(move || postgres::Postgres::start(&url, connections, &bells));
-                let started = started.join().map_err(|_| StoreError::Defect("the database thread died".to_owned()))?;
+                let started =
+                    std::thread::spawn(move || postgres::Postgres::start(&url, connections, &bells));
+                let started =
+                    started.join().map_err(|_| StoreError::Defect("the database thread died".to_owned()))?;
                 Backend::Postgres(started?)
             }
         };

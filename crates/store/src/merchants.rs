@@ -72,7 +72,12 @@ pub fn mode(tx: &mut Tx<'_>, scope: Scope) -> Result<Option<MerchantMode>, Store
     tx.opt(&sql, params![scope.merchant, scope.mode], merchant_mode)
 }
 
-pub fn insert_storefront(tx: &mut Tx<'_>, m: &MerchantMode, name: &str, now: Timestamp) -> Result<(), StoreError> {
+pub fn insert_storefront(
+    tx: &mut Tx<'_>,
+    m: &MerchantMode,
+    name: &str,
+    now: Timestamp,
+) -> Result<(), StoreError> {
     tx.execute(
         "INSERT INTO storefronts (id, merchant, live, name, created_at) VALUES (?1, ?2, ?3, ?4, ?5)",
         params![m.storefront, m.scope.merchant, m.scope.mode, name, now],
@@ -119,7 +124,9 @@ pub fn count_with_fee_group(tx: &mut Tx<'_>, group: FeeGroupId) -> Result<i64, S
 
 /// Scopes of all merchants in one mode.
 pub fn scopes(tx: &mut Tx<'_>, mode: Mode) -> Result<Vec<Scope>, StoreError> {
-    tx.all("SELECT merchant, live FROM merchant_modes WHERE live = ?1 ORDER BY merchant", params![mode], |r| {
-        Ok(Scope { merchant: r.next()?, mode: r.next()? })
-    })
+    tx.all(
+        "SELECT merchant, live FROM merchant_modes WHERE live = ?1 ORDER BY merchant",
+        params![mode],
+        |r| Ok(Scope { merchant: r.next()?, mode: r.next()? }),
+    )
 }

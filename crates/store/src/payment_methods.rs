@@ -61,7 +61,11 @@ pub fn update(tx: &mut Tx<'_>, m: &PaymentMethod) -> Result<(), StoreError> {
             m.scope.mode,
         ],
     )?;
-    if changed == 1 { Ok(()) } else { Err(StoreError::Defect(format!("payment method {} was not updated", m.id))) }
+    if changed == 1 {
+        Ok(())
+    } else {
+        Err(StoreError::Defect(format!("payment method {} was not updated", m.id)))
+    }
 }
 
 pub fn get(tx: &mut Tx<'_>, scope: Scope, id: PaymentMethodId) -> Result<Option<PaymentMethod>, StoreError> {
@@ -71,7 +75,8 @@ pub fn get(tx: &mut Tx<'_>, scope: Scope, id: PaymentMethodId) -> Result<Option<
 
 /// Reads a method and locks its row, so that two payments cannot both use a single-use method up.
 pub fn lock(tx: &mut Tx<'_>, scope: Scope, id: PaymentMethodId) -> Result<Option<PaymentMethod>, StoreError> {
-    let sql = select(COLUMNS, "payment_methods WHERE id = ?1 AND merchant = ?2 AND live = ?3 /* for update */");
+    let sql =
+        select(COLUMNS, "payment_methods WHERE id = ?1 AND merchant = ?2 AND live = ?3 /* for update */");
     tx.opt(&sql, params![id, scope.merchant, scope.mode], method)
 }
 

@@ -1,7 +1,7 @@
 use crate::error::StoreError;
 use crate::page::{self, Listed, PageQuery, Table, select};
-use crate::tx::{Json, Row, ToParam, Tx, json};
 use crate::params;
+use crate::tx::{Json, Row, ToParam, Tx, json};
 use domain::id::{ClockId, CustomerId, PaymentId};
 use domain::payment::{Operation, OperationKind, Payment};
 use domain::scope::{Mode, Scope};
@@ -157,8 +157,7 @@ pub fn get(tx: &mut Tx<'_>, scope: Scope, id: PaymentId) -> Result<Option<Paymen
 
 /// Reads a payment and locks its row until the transaction ends.
 pub fn lock(tx: &mut Tx<'_>, scope: Scope, id: PaymentId) -> Result<Option<Payment>, StoreError> {
-    let sql =
-        select(COLUMNS, "payments WHERE id = ?1 AND merchant = ?2 AND live = ?3 /* for update */");
+    let sql = select(COLUMNS, "payments WHERE id = ?1 AND merchant = ?2 AND live = ?3 /* for update */");
     tx.opt(&sql, params![id, scope.merchant, scope.mode], payment)
 }
 
@@ -190,7 +189,12 @@ fn due(row: &mut Row<'_>) -> Result<Due, StoreError> {
 }
 
 /// Payments whose pending part settles by `now`; those of `clock`, or those of no clock.
-pub fn to_settle(tx: &mut Tx<'_>, clock: Option<ClockId>, now: Timestamp, limit: i64) -> Result<Vec<Due>, StoreError> {
+pub fn to_settle(
+    tx: &mut Tx<'_>,
+    clock: Option<ClockId>,
+    now: Timestamp,
+    limit: i64,
+) -> Result<Vec<Due>, StoreError> {
     match clock {
         None => tx.all(
             "SELECT id, merchant, live, available_on FROM payments WHERE pending_balance > 0 AND clock IS NULL \
@@ -208,7 +212,12 @@ pub fn to_settle(tx: &mut Tx<'_>, clock: Option<ClockId>, now: Timestamp, limit:
 }
 
 /// Uncaptured authorisations that lapse by `now`; those of `clock`, or those of no clock.
-pub fn to_expire(tx: &mut Tx<'_>, clock: Option<ClockId>, now: Timestamp, limit: i64) -> Result<Vec<Due>, StoreError> {
+pub fn to_expire(
+    tx: &mut Tx<'_>,
+    clock: Option<ClockId>,
+    now: Timestamp,
+    limit: i64,
+) -> Result<Vec<Due>, StoreError> {
     match clock {
         None => tx.all(
             "SELECT id, merchant, live, capture_before FROM payments WHERE capture_before IS NOT NULL \

@@ -30,7 +30,7 @@ pub(crate) struct Postgres {
     pub threads: Mutex<Vec<std::thread::JoinHandle<()>>>,
 }
 
-fn connect(config: &postgres::Config) -> Result<PgConn, StoreError> {
+pub(crate) fn connect(config: &postgres::Config) -> Result<PgConn, StoreError> {
     let mut client = config.connect(postgres::NoTls)?;
     client.batch_execute(
         "SET synchronous_commit = on; SET statement_timeout = '30s'; SET lock_timeout = '10s';
@@ -39,13 +39,23 @@ fn connect(config: &postgres::Config) -> Result<PgConn, StoreError> {
     Ok(PgConn { client, statements: HashMap::new() })
 }
 
+pub(crate) fn config(url: &str) -> Result<postgres::Config, StoreError> {
+    let mut config: postgres::Config = url
+        .parse()
+        .map_err(|e| StoreError::Unavailable(format!("the database address is not valid: {e}")))?;
+    config.connect_timeout(CONNECT_TIMEOUT).application_name("paymentgate");
+    Ok(config)
+}
+
 impl Postgres {
     /// Connects, applies migrations and starts `threads` workers.
     pub fn start(url: &str, threads: usize, wakes: &Arc<Wakes>) -> Result<Postgres, StoreError> {
-        let mut config: postgres::Config =
-            url.parse().map_err(|e| StoreError::Unavailable(format!("the database address is not valid: {e}")))?;
-        config.connect_timeout(CONNECT_TIMEOUT).application_name("paymentgate");
+        let config = config(url)?;
         migrate::postgres(&mut connect(&config)?.client)?;
+        #[allow(
+            clippy::disallowed_methods,
+            reason = "bounded by the semaphore in Store: a full queue must wait, not block a runtime thread"
+        )]
         let (queue, works) = channel::<Work>();
         let works = Arc::new(Mutex::new(works));
         let mut handles = Vec::with_capacity(threads);
@@ -72,7 +82,11 @@ fn work_loop(config: &postgres::Config, works: &Mutex<Receiver<Work>>, wakes: &W
         match conn {
             Err(e) => job.finish(Err(e)),
             Ok(mut conn) => {
-                let outcome = if writes { write(&mut conn, job.as_mut(), wakes) } else { read(&mut conn, job.as_mut()) };
+                let outcome = if writes {
+                    write(&mut conn, job.as_mut(), wakes)
+                } else {
+                    read(&mut conn, job.as_mut())
+                };
                 if !matches!(outcome, Err(StoreError::Unavailable(_))) {
                     connection = Some(conn);
                 }

@@ -42,7 +42,8 @@ fn charge(row: &mut Row<'_>) -> Result<SandboxCharge, StoreError> {
         currency: row.next()?,
         state: {
             let text: String = row.next()?;
-            ChargeState::parse(&text).ok_or_else(|| StoreError::Defect(format!("unknown sandbox state {text:?}")))?
+            ChargeState::parse(&text)
+                .ok_or_else(|| StoreError::Defect(format!("unknown sandbox state {text:?}")))?
         },
         captured: row.next()?,
         refunded: row.next()?,

@@ -29,7 +29,7 @@ pub(crate) struct Sqlite {
     pub threads: Mutex<Vec<std::thread::JoinHandle<()>>>,
 }
 
-fn open(path: &Path, writer: bool) -> Result<rusqlite::Connection, StoreError> {
+pub(crate) fn open(path: &Path, writer: bool) -> Result<rusqlite::Connection, StoreError> {
     let conn = rusqlite::Connection::open(path)?;
     conn.busy_timeout(Duration::from_secs(5))?;
     conn.set_prepared_statement_cache_capacity(512);
@@ -55,6 +55,10 @@ impl Sqlite {
         migrate::sqlite(&mut conn)?;
         let (writer, jobs) = mpsc::channel(QUEUE);
         let mut threads = vec![spawn("store-writer", move || write_loop(&conn, jobs, &wakes))?];
+        #[allow(
+            clippy::disallowed_methods,
+            reason = "bounded by the semaphore in Store: a full queue must wait, not block a runtime thread"
+        )]
         let (readers, reads) = std_mpsc::channel::<Box<dyn Job>>();
         let reads = Arc::new(Mutex::new(reads));
         for i in 0..READERS {

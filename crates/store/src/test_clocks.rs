@@ -76,7 +76,11 @@ pub fn count(tx: &mut Tx<'_>, scope: Scope) -> Result<i64, StoreError> {
 
 /// Clocks with an advance to work off, of any merchant.
 pub fn advancing(tx: &mut Tx<'_>, limit: i64) -> Result<Vec<TestClock>, StoreError> {
-    tx.all(&select(COLUMNS, "test_clocks WHERE status = 'advancing' ORDER BY id LIMIT ?1"), params![limit], clock)
+    tx.all(
+        &select(COLUMNS, "test_clocks WHERE status = 'advancing' ORDER BY id LIMIT ?1"),
+        params![limit],
+        clock,
+    )
 }
 
 /// The earliest instant up to `until` at which something that lives by `clock` is due.

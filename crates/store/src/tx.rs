@@ -179,8 +179,25 @@ macro_rules! id_cells {
     )+};
 }
 id_cells!(
-    MerchantId, StorefrontId, ProviderId, ApiKeyId, PaymentId, AttemptId, PaymentMethodId, CustomerId, RefundId,
-    EventId, SnapshotId, WebhookEndpointId, DeliveryId, ClockId, JobId, JournalId, FeeGroupId, RequestId, NodeId,
+    MerchantId,
+    StorefrontId,
+    ProviderId,
+    ApiKeyId,
+    PaymentId,
+    AttemptId,
+    PaymentMethodId,
+    CustomerId,
+    RefundId,
+    EventId,
+    SnapshotId,
+    WebhookEndpointId,
+    DeliveryId,
+    ClockId,
+    JobId,
+    JournalId,
+    FeeGroupId,
+    RequestId,
+    NodeId,
 );
 
 macro_rules! text_cells {
@@ -259,7 +276,8 @@ impl<T: serde::de::DeserializeOwned> FromCell for Json<T> {
 
 /// Writes a value as JSON text for a column.
 pub fn json<T: serde::Serialize>(value: &T) -> Result<String, StoreError> {
-    serde_json::to_string(value).map_err(|e| StoreError::Defect(format!("a value cannot be written as JSON: {e}")))
+    serde_json::to_string(value)
+        .map_err(|e| StoreError::Defect(format!("a value cannot be written as JSON: {e}")))
 }
 
 enum RowSource<'a> {
@@ -275,6 +293,7 @@ pub struct Row<'a> {
 
 impl Row<'_> {
     /// The next column. Columns are read in the order in which the statement names them.
+    #[allow(clippy::should_implement_trait, reason = "each call has its own type, which an iterator cannot")]
     pub fn next<T: FromCell>(&mut self) -> Result<T, StoreError> {
         let i = self.column;
         self.column += 1;
@@ -285,7 +304,8 @@ impl Row<'_> {
                     V::Null => Cell::Null,
                     V::Integer(n) => Cell::Int(n),
                     V::Text(s) => Cell::Text(
-                        std::str::from_utf8(s).map_err(|_| StoreError::Defect("text is not UTF-8".to_owned()))?,
+                        std::str::from_utf8(s)
+                            .map_err(|_| StoreError::Defect("text is not UTF-8".to_owned()))?,
                     ),
                     V::Blob(b) => Cell::Blob(b),
                     V::Real(_) => return Err(StoreError::Defect("a floating point column".to_owned())),
@@ -389,6 +409,8 @@ pub struct Tx<'c> {
 
 impl<'c> Tx<'c> {
     pub(crate) fn new(conn: Conn<'c>) -> Tx<'c> {
+        #[cfg(feature = "bench")]
+        crate::bench::closure_begins();
         Tx { conn, retry: false, wakes: 0 }
     }
 
@@ -416,6 +438,10 @@ impl<'c> Tx<'c> {
             Conn::Sqlite(conn) => sqlite_execute(conn, sql, params),
             Conn::Postgres(conn) => pg_execute(conn, sql, params),
         };
+        #[cfg(feature = "bench")]
+        if let Ok(changed) = &result {
+            crate::bench::note(sql, params, *changed);
+        }
         self.note(result)
     }
 
@@ -469,13 +495,16 @@ impl<'c> Tx<'c> {
         params: &[Param<'_>],
         map: impl FnMut(&mut Row<'_>) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        self.opt(sql, params, map)?.ok_or_else(|| StoreError::Defect("a row that must exist is missing".to_owned()))
+        self.opt(sql, params, map)?
+            .ok_or_else(|| StoreError::Defect("a row that must exist is missing".to_owned()))
     }
 }
 
-fn bind(statement: &mut rusqlite::CachedStatement<'_>, params: &[Param<'_>]) -> Result<(), StoreError> {
-    for (i, param) in params.iter().enumerate() {
-        let n = i + 1;
+pub(crate) fn bind<'p>(
+    statement: &mut rusqlite::Statement<'_>,
+    params: impl Iterator<Item = Param<'p>>,
+) -> Result<(), StoreError> {
+    for (param, n) in params.zip(1..) {
         match param {
             Param::Null => statement.raw_bind_parameter(n, rusqlite::types::Null)?,
             Param::Int(v) => statement.raw_bind_parameter(n, v)?,
@@ -489,7 +518,7 @@ fn bind(statement: &mut rusqlite::CachedStatement<'_>, params: &[Param<'_>]) -> 
 
 fn sqlite_execute(conn: &rusqlite::Connection, sql: &str, params: &[Param<'_>]) -> Result<u64, StoreError> {
     let mut statement = conn.prepare_cached(sql)?;
-    bind(&mut statement, params)?;
+    bind(&mut statement, params.iter().copied())?;
     Ok(statement.raw_execute()? as u64)
 }
 
@@ -502,7 +531,7 @@ fn sqlite_each(
     visit: &mut Visit<'_>,
 ) -> Result<(), StoreError> {
     let mut statement = conn.prepare_cached(sql)?;
-    bind(&mut statement, params)?;
+    bind(&mut statement, params.iter().copied())?;
     let mut rows = statement.raw_query();
     while let Some(row) = rows.next()? {
         visit(&mut Row { source: RowSource::Sqlite(row), column: 0 })?;
@@ -519,7 +548,12 @@ fn pg_execute(conn: &mut PgConn, sql: &str, params: &[Param<'_>]) -> Result<u64,
     Ok(conn.client.execute(&statement, &pg_params(params))?)
 }
 
-fn pg_each(conn: &mut PgConn, sql: &str, params: &[Param<'_>], visit: &mut Visit<'_>) -> Result<(), StoreError> {
+fn pg_each(
+    conn: &mut PgConn,
+    sql: &str,
+    params: &[Param<'_>],
+    visit: &mut Visit<'_>,
+) -> Result<(), StoreError> {
     let statement = conn.prepare(sql)?;
     for row in conn.client.query(&statement, &pg_params(params))? {
         visit(&mut Row { source: RowSource::Postgres(&row), column: 0 })?;

@@ -76,17 +76,29 @@ pub fn update(tx: &mut Tx<'_>, e: &WebhookEndpoint) -> Result<(), StoreError> {
 /// Removes an endpoint; what is still on its way to it is given up.
 pub fn delete(tx: &mut Tx<'_>, id: WebhookEndpointId) -> Result<(), StoreError> {
     tx.execute("DELETE FROM webhook_endpoints WHERE id = ?1", params![id])?;
-    tx.execute("UPDATE deliveries SET status = 'failed' WHERE endpoint = ?1 AND status = 'pending'", params![id])?;
+    tx.execute(
+        "UPDATE deliveries SET status = 'failed' WHERE endpoint = ?1 AND status = 'pending'",
+        params![id],
+    )?;
     Ok(())
 }
 
-pub fn get(tx: &mut Tx<'_>, scope: Scope, id: WebhookEndpointId) -> Result<Option<WebhookEndpoint>, StoreError> {
+pub fn get(
+    tx: &mut Tx<'_>,
+    scope: Scope,
+    id: WebhookEndpointId,
+) -> Result<Option<WebhookEndpoint>, StoreError> {
     let sql = select(COLUMNS, "webhook_endpoints WHERE id = ?1 AND merchant = ?2 AND live = ?3");
     tx.opt(&sql, params![id, scope.merchant, scope.mode], endpoint)
 }
 
-pub fn lock(tx: &mut Tx<'_>, scope: Scope, id: WebhookEndpointId) -> Result<Option<WebhookEndpoint>, StoreError> {
-    let sql = select(COLUMNS, "webhook_endpoints WHERE id = ?1 AND merchant = ?2 AND live = ?3 /* for update */");
+pub fn lock(
+    tx: &mut Tx<'_>,
+    scope: Scope,
+    id: WebhookEndpointId,
+) -> Result<Option<WebhookEndpoint>, StoreError> {
+    let sql =
+        select(COLUMNS, "webhook_endpoints WHERE id = ?1 AND merchant = ?2 AND live = ?3 /* for update */");
     tx.opt(&sql, params![id, scope.merchant, scope.mode], endpoint)
 }
 
@@ -116,12 +128,16 @@ pub struct SealedSecrets {
 }
 
 pub fn secrets(tx: &mut Tx<'_>, id: WebhookEndpointId) -> Result<Option<SealedSecrets>, StoreError> {
-    tx.opt("SELECT secret, old_secret, old_secret_until FROM webhook_endpoints WHERE id = ?1", params![id], |r| {
-        let current = r.next()?;
-        let old: Option<Vec<u8>> = r.next()?;
-        let until: Option<Timestamp> = r.next()?;
-        Ok(SealedSecrets { current, old: old.zip(until) })
-    })
+    tx.opt(
+        "SELECT secret, old_secret, old_secret_until FROM webhook_endpoints WHERE id = ?1",
+        params![id],
+        |r| {
+            let current = r.next()?;
+            let old: Option<Vec<u8>> = r.next()?;
+            let until: Option<Timestamp> = r.next()?;
+            Ok(SealedSecrets { current, old: old.zip(until) })
+        },
+    )
 }
 
 /// Puts a new secret in force; the one before signs on until `old_until`.
@@ -139,7 +155,8 @@ pub fn rotate_secret(
     Ok(())
 }
 
-const DELIVERY_COLUMNS: &str = "id, merchant, live, event, endpoint, kind, status, attempts, due_at, created_at";
+const DELIVERY_COLUMNS: &str =
+    "id, merchant, live, event, endpoint, kind, status, attempts, due_at, created_at";
 
 const DELIVERIES: Table = Table { name: "deliveries", columns: DELIVERY_COLUMNS, id: "id" };
 
@@ -206,7 +223,11 @@ pub fn list_deliveries(
 }
 
 /// Enabled endpoints with something due, of any merchant.
-pub fn endpoints_with_due(tx: &mut Tx<'_>, now: Timestamp, limit: i64) -> Result<Vec<WebhookEndpoint>, StoreError> {
+pub fn endpoints_with_due(
+    tx: &mut Tx<'_>,
+    now: Timestamp,
+    limit: i64,
+) -> Result<Vec<WebhookEndpoint>, StoreError> {
     let rest = "webhook_endpoints e WHERE e.status = 'enabled' AND EXISTS (SELECT 1 FROM deliveries d \
         WHERE d.endpoint = e.id AND d.status = 'pending' AND d.due_at <= ?1 AND d.claimed_until <= ?1) LIMIT ?2";
     tx.all(&select(COLUMNS, rest), params![now, limit], endpoint)

@@ -243,13 +243,12 @@ pub async fn confirm(request: Request) -> Result<Answer, ApiError> {
     let expand = expand_paths(&mut r, Object::PaymentIntent, Where::Post)?;
     let secret = r.raw_text("client_secret", 256)?.map(str::to_owned);
     check_client_secret(&request, id, secret.as_deref()).await?;
-    if request.is_publishable() {
-        if r.has("off_session") || r.has("setup_future_usage") || !expand.is_empty() {
+    if request.is_publishable()
+        && (r.has("off_session") || r.has("setup_future_usage") || !expand.is_empty()) {
             let message = "off_session, setup_future_usage and expand cannot be sent with a publishable key.";
             return Err(ApiError::new(axum::http::StatusCode::FORBIDDEN, "permission_error", message)
                 .code("insufficient_permissions"));
         }
-    }
     let cmd = Confirm {
         payment: id,
         return_url: return_url(&mut r)?,

@@ -29,12 +29,11 @@ pub fn address(reader: &mut Reader<'_>, name: &str) -> Result<Option<Address>, A
 
 fn read_address(r: &mut Reader<'_>) -> Result<Address, ApiError> {
     let country = r.text("country", 2)?;
-    if let Some(code) = &country {
-        if code.len() != 2 || !code.bytes().all(|b| b.is_ascii_uppercase()) {
+    if let Some(code) = &country
+        && (code.len() != 2 || !code.bytes().all(|b| b.is_ascii_uppercase())) {
             let message = "country must be a two-letter ISO 3166 code in capitals, for example DE.";
             return Err(r.invalid("country", "country_code_invalid", message).into());
         }
-    }
     Ok(Address {
         line1: r.text("line1", LINE)?,
         line2: r.text("line2", LINE)?,
@@ -77,11 +76,10 @@ pub fn patch_shipping(reader: &mut Reader<'_>, name: &str) -> Result<Option<Opti
 /// An e-mail address.
 pub fn email(reader: &mut Reader<'_>, name: &str) -> Result<Option<Option<String>>, ApiError> {
     let patch = patched(reader.patch_text(name, domain::text::MAX_EMAIL)?);
-    if let Some(Some(text)) = &patch {
-        if let Err(refusal) = domain::text::email(text) {
+    if let Some(Some(text)) = &patch
+        && let Err(refusal) = domain::text::email(text) {
             return Err(reader.invalid(name, "email_invalid", format!("{} {refusal}.", reader.name_of(name))).into());
         }
-    }
     Ok(patch)
 }
 

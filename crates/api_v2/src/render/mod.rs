@@ -46,16 +46,13 @@ pub(crate) fn shipping(s: &Shipping) -> Value {
 pub fn view(urls: &Urls, view: &View) -> Value {
     match view {
         View::Payment(v) => payment_intent(urls, v),
-        View::Charge(v) => charge(v),
         View::Refund(v) => refund(v),
         View::Customer(v) => customer(v),
         View::PaymentMethod(v) => payment_method(v),
         View::Endpoint(v) => webhook_endpoint(&v.endpoint, v.secret.as_deref()),
         View::EndpointDeleted(id) => endpoint_deleted(*id),
         View::Event(v) => event(urls, v),
-        View::Delivery(v) => delivery(v),
         View::Clock(v) => clock(v),
         View::ClockDeleted(id) => clock_deleted(*id),
-        View::BalanceTransaction(v) => balance_transaction(v),
     }
 }

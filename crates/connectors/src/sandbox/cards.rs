@@ -165,14 +165,22 @@ pub static CARDS: &[TestCard] = &[
         saves: true,
         ..declines(
             "4000000000006975",
-            &["pm_card_visa_chargeDeclinedVelocityLimitExceeded", "pm_card_chargeDeclinedVelocityLimitExceeded"],
+            &[
+                "pm_card_visa_chargeDeclinedVelocityLimitExceeded",
+                "pm_card_chargeDeclinedVelocityLimitExceeded",
+            ],
             "card_declined",
             Some("card_velocity_exceeded"),
         )
     },
     TestCard {
         saves: true,
-        ..declines("4000000000000341", &["pm_card_chargeCustomerFail"], "card_declined", Some("generic_decline"))
+        ..declines(
+            "4000000000000341",
+            &["pm_card_chargeCustomerFail"],
+            "card_declined",
+            Some("generic_decline"),
+        )
     },
     TestCard {
         blocked: true,
@@ -199,7 +207,10 @@ pub static CARDS: &[TestCard] = &[
         challenge: Challenge::UnlessSaved,
         ..card("4000002500003155", &["pm_card_authenticationRequiredOnSetup"])
     },
-    TestCard { challenge: Challenge::Always, ..card("4000002760003184", &["pm_card_authenticationRequired"]) },
+    TestCard {
+        challenge: Challenge::Always,
+        ..card("4000002760003184", &["pm_card_authenticationRequired"])
+    },
     TestCard {
         challenge: Challenge::UnlessSaved,
         ..card("4000003800000446", &["pm_card_authenticationRequiredSetupForOffSession"])
@@ -239,7 +250,10 @@ pub static CARDS: &[TestCard] = &[
     card("4000000000003097", &["pm_card_threeDSecureOptionalProcessingError"]),
     card("4000000032200000", &["pm_card_threeDSecureFrictionless"]),
     TestCard { not_yet: Some(DISPUTES), ..card("4000000000000259", &["pm_card_createDispute"]) },
-    TestCard { not_yet: Some(DISPUTES), ..card("4000000000002685", &["pm_card_createDisputeProductNotReceived"]) },
+    TestCard {
+        not_yet: Some(DISPUTES),
+        ..card("4000000000002685", &["pm_card_createDisputeProductNotReceived"])
+    },
     TestCard { not_yet: Some(DISPUTES), ..card("4000000000001976", &["pm_card_createDisputeInquiry"]) },
     TestCard { not_yet: Some(FRAUD), ..card("4000000000005423", &["pm_card_createIssuerFraudRecord"]) },
     TestCard { not_yet: Some(DISPUTES), ..card("4000000404000079", &["pm_card_createMultipleDisputes"]) },

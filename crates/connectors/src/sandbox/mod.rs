@@ -6,8 +6,8 @@
 pub mod cards;
 
 use crate::{
-    Answer, AuthoriseOrder, ChallengeAnswer, ChangeOrder, Connector, MethodInput, RefundOrder, TokeniseRefusal,
-    Tokenised,
+    Answer, AuthoriseOrder, ChallengeAnswer, ChangeOrder, Connector, MethodInput, RefundOrder,
+    TokeniseRefusal, Tokenised,
 };
 use cards::{Challenge, Line, RefundBehaviour, TestCard};
 use domain::outcome::{Approval, AuthoriseOutcome, ChangeOutcome, Decline, RiskLevel};
@@ -106,7 +106,9 @@ impl Sandbox {
         let result = self
             .store
             .write(move |tx| {
-                let Some(mut charge) = store::sandbox::lock(tx, &attempt)? else { return Ok(ChangeOutcome::NotFound) };
+                let Some(mut charge) = store::sandbox::lock(tx, &attempt)? else {
+                    return Ok(ChangeOutcome::NotFound);
+                };
                 match change(&mut charge) {
                     Ok(()) => {
                         store::sandbox::update(tx, &charge)?;
@@ -136,7 +138,8 @@ impl Sandbox {
                 if charge.state != ChargeState::Captured || charge.refunded + order.amount > charge.captured {
                     return Ok(ChangeOutcome::Refused { reason: "declined".to_owned() });
                 }
-                let behaviour = cards::card_by_token(&charge.token).map_or(RefundBehaviour::AtOnce, |c| c.refund);
+                let behaviour =
+                    cards::card_by_token(&charge.token).map_or(RefundBehaviour::AtOnce, |c| c.refund);
                 let state = match behaviour {
                     RefundBehaviour::AtOnce => "done",
                     RefundBehaviour::Later => "pending",
@@ -275,7 +278,9 @@ fn outcome(charge: &SandboxCharge, now: Timestamp) -> AuthoriseOutcome {
             risk: card.map_or(RiskLevel::NotAssessed, |c| c.risk),
             authenticated: authenticated(card),
         }),
-        ChargeState::Voided => AuthoriseOutcome::Declined(cards::decline("card_declined", Some("generic_decline"), false)),
+        ChargeState::Voided => {
+            AuthoriseOutcome::Declined(cards::decline("card_declined", Some("generic_decline"), false))
+        }
         ChargeState::Declined => AuthoriseOutcome::Declined(decline_of(charge, card)),
     }
 }
@@ -322,7 +327,12 @@ fn decline_of(charge: &SandboxCharge, card: Option<&TestCard>) -> Decline {
     }
 }
 
-fn card_facts(card: &TestCard, exp: (u8, u16), has_cvc: bool, fingerprint: &dyn Fn(&str) -> String) -> MethodFacts {
+fn card_facts(
+    card: &TestCard,
+    exp: (u8, u16),
+    has_cvc: bool,
+    fingerprint: &dyn Fn(&str) -> String,
+) -> MethodFacts {
     let last4 = card.number.get(card.number.len() - 4..).unwrap_or_default().to_owned();
     MethodFacts::Card(CardFacts {
         brand: domain::card::Brand::of(card.number).as_str().to_owned(),
@@ -353,18 +363,21 @@ impl Connector for Sandbox {
         fingerprint: &dyn Fn(&str) -> String,
     ) -> Result<Tokenised, TokeniseRefusal> {
         let (card, expiry, has_cvc) = match input {
-            MethodInput::ReadyMade(token) => match (cards::card_by_token(token), cards::account_by_token(token)) {
-                (Some(card), _) => (card, READY_MADE_EXPIRY, true),
-                (None, Some(account)) => return Ok(account_facts(account, fingerprint)),
-                (None, None) => return Err(TokeniseRefusal::UnknownToken),
-            },
+            MethodInput::ReadyMade(token) => {
+                match (cards::card_by_token(token), cards::account_by_token(token)) {
+                    (Some(card), _) => (card, READY_MADE_EXPIRY, true),
+                    (None, Some(account)) => return Ok(account_facts(account, fingerprint)),
+                    (None, None) => return Err(TokeniseRefusal::UnknownToken),
+                }
+            }
             MethodInput::Card { number, exp_month, exp_year, has_cvc } => {
-                let card = cards::card_by_number(number.expose()).ok_or_else(|| not_a_test_number("card[number]"))?;
+                let card = cards::card_by_number(number.expose())
+                    .ok_or_else(|| not_a_test_number("card[number]"))?;
                 (card, (*exp_month, *exp_year), *has_cvc)
             }
             MethodInput::Iban(iban) => {
-                let account =
-                    cards::account_by_iban(iban.expose()).ok_or_else(|| not_a_test_number("sepa_debit[iban]"))?;
+                let account = cards::account_by_iban(iban.expose())
+                    .ok_or_else(|| not_a_test_number("sepa_debit[iban]"))?;
                 return Ok(account_facts(account, fingerprint));
             }
         };

@@ -128,7 +128,15 @@ impl JournalDraft {
         object: impl ToString,
         effective_at: Timestamp,
     ) -> JournalDraft {
-        JournalDraft { scope, currency, kind, object: object.to_string(), n: 0, effective_at, lines: Vec::with_capacity(4) }
+        JournalDraft {
+            scope,
+            currency,
+            kind,
+            object: object.to_string(),
+            n: 0,
+            effective_at,
+            lines: Vec::with_capacity(4),
+        }
     }
 
     fn line(mut self, kind: AccountKind, owner: Option<ProviderId>, amount: i64) -> Self {

@@ -66,7 +66,13 @@ impl Engine {
         self.payment_outcome(tx, p, false)
     }
 
-    fn load(&self, tx: &mut Tx<'_>, ask: &Ask, id: PaymentId, attempt: AttemptId) -> Result<(Payment, Attempt), Error> {
+    fn load(
+        &self,
+        tx: &mut Tx<'_>,
+        ask: &Ask,
+        id: PaymentId,
+        attempt: AttemptId,
+    ) -> Result<(Payment, Attempt), Error> {
         let payment = lock(tx, ask.scope, id)?;
         let attempt = store::attempts::get(tx, ask.scope, attempt)?
             .ok_or_else(|| Error::Internal(format!("{attempt} of {id} is missing")))?;
@@ -118,7 +124,8 @@ impl Engine {
             news.push(News::new(EventType::PaymentMethodAttached, method.id.core()));
         }
         let view = payment_view(tx, p.clone())?;
-        let snapshot = Snapshot { payment: Some(view), attempt: Some(a.clone()), method, ..Snapshot::default() };
+        let snapshot =
+            Snapshot { payment: Some(view), attempt: Some(a.clone()), method, ..Snapshot::default() };
         self.emit(tx, ask.scope, &ask.cause, at, snapshot, &news)
     }
 
@@ -134,7 +141,9 @@ impl Engine {
             store::payment_methods::set_used_up(tx, a.payment_method)?;
             return Ok(None);
         };
-        let Some(mut method) = store::payment_methods::lock(tx, p.scope, a.payment_method)? else { return Ok(None) };
+        let Some(mut method) = store::payment_methods::lock(tx, p.scope, a.payment_method)? else {
+            return Ok(None);
+        };
         if method.customer.is_some() || method.used_up {
             return Ok(None);
         }

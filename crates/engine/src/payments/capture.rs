@@ -11,7 +11,12 @@ use store::Tx;
 
 impl Engine {
     /// Captures an authorised payment, all of it or `amount` minor units; the rest is released.
-    pub async fn capture_payment(&self, call: &Call, id: PaymentId, amount: Option<i64>) -> Result<Reply, Error> {
+    pub async fn capture_payment(
+        &self,
+        call: &Call,
+        id: PaymentId,
+        amount: Option<i64>,
+    ) -> Result<Reply, Error> {
         let settings = self.settings(call.caller.scope).await?;
         self.drive(call, move |engine, tx, call| {
             let scope = call.caller.scope;

@@ -55,7 +55,11 @@ impl Engine {
     }
 
     /// Takes the payer's answer from the page, and shows the payment as it is after it.
-    pub async fn answer_challenge(&self, code: String, answer: ChallengeAnswer) -> Result<ChallengeView, Error> {
+    pub async fn answer_challenge(
+        &self,
+        code: String,
+        answer: ChallengeAnswer,
+    ) -> Result<ChallengeView, Error> {
         let engine = self.clone();
         let asked = code.clone();
         let ask = self
@@ -80,10 +84,8 @@ impl Engine {
     /// Ends a challenge whose time is over.
     pub async fn lapse_challenge(&self, challenge: Challenge) -> Result<(), Error> {
         let engine = self.clone();
-        let ask = self
-            .store
-            .write(move |tx| engine.begin_answer(tx, &challenge, ChallengeAnswer::Abandoned))
-            .await;
+        let ask =
+            self.store.write(move |tx| engine.begin_answer(tx, &challenge, ChallengeAnswer::Abandoned)).await;
         match ask {
             Ok(ask) => self.finish_answer(ask).await,
             Err(Error::ChallengeGone) => Ok(()),
@@ -101,7 +103,12 @@ impl Engine {
         Ok(())
     }
 
-    fn begin_answer(&self, tx: &mut Tx<'_>, challenge: &Challenge, answer: ChallengeAnswer) -> Result<Ask, Error> {
+    fn begin_answer(
+        &self,
+        tx: &mut Tx<'_>,
+        challenge: &Challenge,
+        answer: ChallengeAnswer,
+    ) -> Result<Ask, Error> {
         if !store::challenges::use_up(tx, &challenge.code, outcome_text(answer), self.now())? {
             return Err(Error::ChallengeGone);
         }
@@ -182,8 +189,10 @@ impl Engine {
 }
 
 fn challenge_view(tx: &mut Tx<'_>, challenge: Challenge) -> Result<ChallengeView, Error> {
-    let attempt = store::attempts::get(tx, challenge.scope, challenge.attempt)?.ok_or(Error::ChallengeGone)?;
-    let payment = store::payments::get(tx, challenge.scope, challenge.payment)?.ok_or(Error::ChallengeGone)?;
+    let attempt =
+        store::attempts::get(tx, challenge.scope, challenge.attempt)?.ok_or(Error::ChallengeGone)?;
+    let payment =
+        store::payments::get(tx, challenge.scope, challenge.payment)?.ok_or(Error::ChallengeGone)?;
     let merchant = store::merchants::get(tx, challenge.scope.merchant)?.ok_or(Error::ChallengeGone)?;
     let (card_brand, last4) = match &attempt.method {
         MethodFacts::Card(card) => (card.brand.clone(), card.last4.clone()),

@@ -51,7 +51,12 @@ impl ConfirmFacts {
 }
 
 /// The fee on a capture of `total`, of which `amount` is the payment's own.
-pub(crate) fn capture_fee(rules: &[FeeRule], currency: Currency, amount: i64, total: i64) -> Result<i64, Error> {
+pub(crate) fn capture_fee(
+    rules: &[FeeRule],
+    currency: Currency,
+    amount: i64,
+    total: i64,
+) -> Result<i64, Error> {
     use domain::fee::FeeError;
     fee(rules, FeeOperation::Capture, currency, amount, total).map_err(|e| match e {
         FeeError::NoRule { .. } => Error::FeeNotConfigured { currency },
@@ -88,7 +93,11 @@ impl Engine {
             } else if payment::EDITABLE.contains(&payment.status) {
                 Refusal::MethodMissing
             } else {
-                Refusal::UnexpectedState { command: "confirm", status: payment.status, allowed: payment::EDITABLE }
+                Refusal::UnexpectedState {
+                    command: "confirm",
+                    status: payment.status,
+                    allowed: payment::EDITABLE,
+                }
             };
             return Err(refuse(tx, scope, id, refusal));
         }
@@ -96,7 +105,8 @@ impl Engine {
         let total = payment.total();
         let fee = facts.fee(payment.currency, payment.amount, total)?;
         let method = self.method_for(tx, scope, choice, &payment)?;
-        let given_up = (payment.status == PaymentStatus::RequiresAction).then_some(payment.latest_attempt).flatten();
+        let given_up =
+            (payment.status == PaymentStatus::RequiresAction).then_some(payment.latest_attempt).flatten();
         let attempt_id = self.ids.next();
         if let Err(refusal) = payment::begin_confirm(&mut payment, &method, attempt_id, fee) {
             return Err(refuse(tx, scope, id, refusal));
@@ -132,7 +142,8 @@ impl Engine {
                 .payment_method
                 .ok_or_else(|| Error::Internal("a payment lost its method".to_owned()))?,
         };
-        store::payment_methods::lock(tx, scope, id)?.ok_or_else(|| Error::missing("payment_method", "payment method", id))
+        store::payment_methods::lock(tx, scope, id)?
+            .ok_or_else(|| Error::missing("payment_method", "payment method", id))
     }
 
     /// Ends an attempt that waits for the payer, because another one begins or the payment ends.

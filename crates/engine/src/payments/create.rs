@@ -46,11 +46,11 @@ impl Engine {
             if let MethodChoice::Saved(_) | MethodChoice::New(_) = &new.method {
                 let method = engine.method_for(tx, scope, &new.method, &payment)?;
                 payment.payment_method = Some(method.id);
-                if !new.confirm {
-                    if let Err(refusal) = method_fits(&payment, &method) {
-                        let payment = Box::new(payment_view(tx, payment)?);
-                        return Err(Error::Payment { refusal, payment });
-                    }
+                if !new.confirm
+                    && let Err(refusal) = method_fits(&payment, &method)
+                {
+                    let payment = Box::new(payment_view(tx, payment)?);
+                    return Err(Error::Payment { refusal, payment });
                 }
                 payment.status = PaymentStatus::RequiresConfirmation;
             }

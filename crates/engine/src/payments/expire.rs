@@ -32,7 +32,10 @@ impl Engine {
         let reason = Some(CancellationReason::Automatic);
         let Ok(CancelStep::Void) = begin_cancel(&mut payment, reason, now) else { return Ok(None) };
         let (Some(attempt), Some(provider)) = (payment.latest_attempt, payment.provider) else {
-            return Err(Error::Internal(format!("{} is authorised without an attempt or provider", payment.id)));
+            return Err(Error::Internal(format!(
+                "{} is authorised without an attempt or provider",
+                payment.id
+            )));
         };
         let provider = store::merchants::provider_by_id(tx, due.scope, provider)?
             .ok_or_else(|| Error::Internal(format!("the provider of {} is missing", payment.id)))?;

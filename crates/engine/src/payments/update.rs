@@ -44,7 +44,13 @@ impl UpdatePayment {
 impl Engine {
     /// Changes a payment. What is owed can change only while it is open; description and metadata
     /// always. `metadata` merges what the request said into what is stored.
-    pub async fn update_payment<M>(&self, call: &Call, id: PaymentId, update: UpdatePayment, metadata: M) -> Result<Reply, Error>
+    pub async fn update_payment<M>(
+        &self,
+        call: &Call,
+        id: PaymentId,
+        update: UpdatePayment,
+        metadata: M,
+    ) -> Result<Reply, Error>
     where
         M: Fn(&mut Metadata) -> Result<(), Error> + Send + 'static,
     {

@@ -7,7 +7,14 @@ use crate::time::Timestamp;
 ///
 /// Dr acquirer_receivable C / Cr merchant_pending C - F / Cr fee_processing F. With `at_once` the
 /// merchant's part goes to merchant_available instead. `0 <= fee <= captured`.
-pub fn sale(p: &Payment, provider: ProviderId, captured: i64, fee: i64, at_once: bool, at: Timestamp) -> JournalDraft {
+pub fn sale(
+    p: &Payment,
+    provider: ProviderId,
+    captured: i64,
+    fee: i64,
+    at_once: bool,
+    at: Timestamp,
+) -> JournalDraft {
     let merchant = if at_once { AccountKind::MerchantAvailable } else { AccountKind::MerchantPending };
     JournalDraft::new(p.scope, p.currency, JournalKind::Sale, p.id, at)
         .debit_provider(provider, captured)
