@@ -23,6 +23,8 @@ pub mod rate;
 pub mod refund;
 pub mod scope;
 pub mod test_clock;
+#[cfg(test)]
+mod samples;
 pub mod text;
 mod text_enum;
 pub mod time;

@@ -566,3 +566,6 @@ fn incremented(p: &mut Payment, a: &mut Attempt, op: Operation) -> Applied {
         &[EventType::ChargeUpdated, EventType::PaymentIntentAmountCapturableUpdated],
     )
 }
+
+#[cfg(test)]
+mod tests;

@@ -152,3 +152,6 @@ pub fn apply(r: &mut Refund, outcome: &ChangeOutcome) -> RefundChange {
         ChangeOutcome::Pending { .. } | ChangeOutcome::Unknown => RefundChange::None,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -87,6 +87,7 @@ impl From<&CurrencyBalance> for Balance {
 
 /// What a command shows.
 #[derive(Clone, Debug)]
+#[allow(clippy::large_enum_variant, reason = "one a request, and the large variant is the common one")]
 pub enum View {
     Payment(PaymentView),
     Refund(Refund),

@@ -163,6 +163,13 @@ pub fn adopt_orphans(tx: &mut Tx<'_>, since: Timestamp, now: Timestamp) -> Resul
     )
 }
 
+/// Makes every waiting job of the wall clock due at once; how many. Jobs whose node still makes the call
+/// are left alone: asked about now, the provider might not have seen it yet. For tests, and for an
+/// operator who does not want to wait until a job asks again.
+pub fn make_all_due(tx: &mut Tx<'_>, now: Timestamp) -> Result<u64, StoreError> {
+    tx.execute("UPDATE jobs SET due_at = ?1 WHERE due_at > ?1 AND node IS NULL AND clock IS NULL", params![now])
+}
+
 /// Takes or renews a lease; false when another holder has it.
 pub fn lease(
     tx: &mut Tx<'_>,

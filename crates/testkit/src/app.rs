@@ -169,6 +169,22 @@ impl TestApp {
         panic!("background work does not end");
     }
 
+    /// Asks the provider about every call whose answer is missing, without waiting for the time at which
+    /// the jobs wanted to ask. How many questions were put.
+    pub async fn run_waiting(&self) -> usize {
+        let now = self.engine.now();
+        let due = self.store.write(move |tx| store::jobs::make_all_due(tx, now)).await;
+        due.expect("jobs are made due");
+        let mut asked = 0;
+        for _ in 0..1_000 {
+            match self.engine.run_jobs().await.expect("jobs run") {
+                0 => return asked,
+                jobs => asked += jobs,
+            }
+        }
+        panic!("jobs do not end");
+    }
+
     /// Panics with the offending rows if any invariant of the books is broken.
     pub async fn assert_books(&self) {
         for check in self.engine.verify_ledger().await.expect("the ledger is verified") {

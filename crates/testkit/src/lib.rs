@@ -3,10 +3,13 @@
 
 mod app;
 mod db;
+mod random;
 mod receiver;
+pub mod walk;
 
 pub use app::{Answer, AppOptions, MASTER_KEY, TestApp, form_body};
 pub use db::{Db, Kind};
+pub use random::Random;
 pub use receiver::{Received, Receiver};
 
 /// Declares each test twice, once per engine. The body gets a fresh database as `db`.

@@ -130,6 +130,13 @@ pub fn fee(captured: i64) -> i64 {
     ((captured * 29 + 500) / 1_000 + 25).min(captured)
 }
 
+impl Refund {
+    /// Whether the provider first said that it would decide later.
+    pub fn deferred(&self) -> bool {
+        self.script != RefundScript::AtOnce
+    }
+}
+
 impl Payment {
     pub fn new(amount: i64, currency: &'static str, manual: bool, debits: bool, customer: Option<usize>) -> Payment {
         Payment {

@@ -20,3 +20,5 @@ pub use sale::sale;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+pub(crate) use tests::sample_refund;
