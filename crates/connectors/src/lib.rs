@@ -130,6 +130,10 @@ pub trait Connector: Send + Sync {
 
     fn increment(&self, order: ChangeOrder) -> Answer<'_, ChangeOutcome>;
 
+    /// Undoes a charge altogether, authorised or captured: for an approval that came after the payment
+    /// had been given up.
+    fn reverse(&self, order: ChangeOrder) -> Answer<'_, ChangeOutcome>;
+
     fn refund(&self, order: RefundOrder) -> Answer<'_, ChangeOutcome>;
 
     fn find_refund(&self, refund: String, now: Timestamp) -> Answer<'_, ChangeOutcome>;

@@ -284,6 +284,17 @@ pub fn begin_authenticated(p: &mut Payment, attempt: &Attempt) -> Result<(), Ref
     Ok(())
 }
 
+/// Ends the wait for the payer, because what is owed or how it is paid changes: the payer would agree to
+/// something else than would be taken. The payment must be confirmed again. The attempt to give up.
+pub fn end_challenge(p: &mut Payment) -> Option<AttemptId> {
+    if p.status != PaymentStatus::RequiresAction {
+        return None;
+    }
+    p.status = PaymentStatus::RequiresConfirmation;
+    p.next_action = None;
+    p.latest_attempt
+}
+
 /// How much a capture will take. Guards: busy, state, not more than authorised.
 pub fn capture_amount(p: &Payment, asked: Option<i64>) -> Result<i64, Refusal> {
     expect_state(p, "capture", CAPTURABLE)?;

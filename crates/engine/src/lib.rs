@@ -59,6 +59,9 @@ pub struct Options {
     /// Where webhooks may go in test mode; live mode is always strict.
     pub test_egress: outbound::Policy,
     pub live_egress: outbound::Policy,
+    /// Who this process is, if it holds a lock that no other process with this id can hold: it then
+    /// takes over at once what its predecessor left. Without one it is a new node.
+    pub node: Option<NodeId>,
 }
 
 impl Default for Options {
@@ -67,6 +70,7 @@ impl Default for Options {
             provider_deadline: Duration::from_secs(25),
             test_egress: outbound::Policy::strict(),
             live_egress: outbound::Policy::strict(),
+            node: None,
         }
     }
 }
@@ -79,6 +83,8 @@ pub struct Inner {
     pub ids: Ids,
     /// This process, for what it leaves unfinished when it dies.
     pub node: NodeId,
+    /// When this process began; what bears its node id from before is its predecessor's.
+    pub born: Timestamp,
     pub options: Options,
     renderers: HashMap<&'static str, Box<RenderReply>>,
     settings: SettingsCache,
@@ -109,13 +115,14 @@ impl Engine {
     ) -> Result<Engine, Error> {
         let newest = store.read(|tx| Ok::<_, Error>(store::ledger::newest_journal(tx)?)).await?;
         let ids = Ids::new(newest.map(|j| j.0));
-        let node = ids.next();
+        let node = options.node.unwrap_or_else(|| ids.next());
         Ok(Engine(Arc::new(Inner {
             store,
             connectors,
             vault,
             ids,
             node,
+            born: ids::wall_clock(),
             options,
             renderers: renderers.into_iter().collect(),
             settings: SettingsCache::default(),

@@ -37,6 +37,7 @@ pub(crate) enum Order {
     Authenticated(AuthoriseOrder, ChallengeAnswer),
     FindAttempt { attempt: String, now: Timestamp },
     Change(OperationKind, ChangeOrder),
+    Reverse(ChangeOrder),
     Refund(RefundOrder),
     FindRefund(RefundOrder),
 }
@@ -47,6 +48,7 @@ pub(crate) enum Subject {
     Attempt { payment: PaymentId, attempt: AttemptId },
     Change { payment: PaymentId, attempt: AttemptId, kind: OperationKind },
     Refund { payment: PaymentId, refund: RefundId },
+    Reversal { payment: PaymentId, attempt: AttemptId },
 }
 
 /// A provider call that transaction 1 has prepared.
@@ -104,19 +106,21 @@ impl Engine {
             Step::Done(reply) => return Ok(reply),
             Step::Ask(ask) => ask,
         };
-        // In a task of its own: a client that hangs up must not leave the call half done.
-        self.in_flight.fetch_add(1, Ordering::AcqRel);
-        let engine = self.clone();
-        let task = tokio::spawn(async move {
-            let answer = engine.ask(&ask).await;
-            let concluded = engine.conclude(*ask, answer).await;
-            engine.in_flight.fetch_sub(1, Ordering::AcqRel);
-            engine.landed.notify_waiters();
-            concluded
-        });
-        let concluded =
-            task.await.map_err(|e| Error::Internal(format!("a payment task ended early: {e}")))??;
+        let concluded = self.carry_out(*ask).await?;
         concluded.ok_or_else(|| Error::Internal("a request ended without a reply".to_owned()))
+    }
+
+    /// Makes a prepared call and applies its answer, in a task of its own: a client that hangs up must
+    /// not leave the call half done. An orderly stop waits for it, see [`Engine::idle`].
+    pub(crate) async fn carry_out(&self, ask: Ask) -> Result<Option<Reply>, Error> {
+        let engine = self.clone();
+        let flight = InFlight::begin(self);
+        let task = tokio::spawn(async move {
+            let _flight = flight;
+            let answer = engine.ask(&ask).await;
+            engine.conclude(ask, answer).await
+        });
+        task.await.map_err(|e| Error::Internal(format!("a payment task ended early: {e}")))?
     }
 
     /// Inserts the job that asks again if this process dies, and describes the call.
@@ -133,6 +137,7 @@ impl Engine {
             Subject::Attempt { attempt, .. } => (JobKind::ReconcileAttempt, attempt.to_string()),
             Subject::Change { attempt, .. } => (JobKind::ReconcileChange, attempt.to_string()),
             Subject::Refund { refund, .. } => (JobKind::ReconcileRefund, refund.to_string()),
+            Subject::Reversal { attempt, .. } => (JobKind::ReverseAttempt, attempt.to_string()),
         };
         let key = call.idempotency.as_ref().map(|i| i.key.clone());
         let job = Job {
@@ -166,7 +171,9 @@ impl Engine {
     pub(crate) async fn ask(&self, ask: &Ask) -> ProviderAnswer {
         let unknown = || match ask.subject {
             Subject::Attempt { .. } => ProviderAnswer::Authorise(AuthoriseOutcome::Unknown),
-            Subject::Change { .. } | Subject::Refund { .. } => ProviderAnswer::Change(ChangeOutcome::Unknown),
+            Subject::Change { .. } | Subject::Refund { .. } | Subject::Reversal { .. } => {
+                ProviderAnswer::Change(ChangeOutcome::Unknown)
+            }
         };
         let Some(connector) = self.connectors.get(&ask.connector) else {
             tracing::error!(connector = ask.connector, "a payment needs a connector that this build lacks");
@@ -209,6 +216,9 @@ impl Engine {
             (Subject::Refund { payment, refund }, ProviderAnswer::Change(outcome)) => {
                 let refund = self.apply_to_refund(tx, ask, payment, refund, outcome)?;
                 Ok(Outcome::Done(View::Refund(refund)))
+            }
+            (Subject::Reversal { payment, attempt }, ProviderAnswer::Change(outcome)) => {
+                self.apply_to_reversal(tx, ask, payment, attempt, outcome)
             }
             (subject, answer) => Err(Error::Internal(format!("{answer:?} is no answer about {subject:?}"))),
         }
@@ -313,6 +323,23 @@ impl Engine {
     }
 }
 
+/// Counts a provider call while it is under way, however it ends.
+struct InFlight(Engine);
+
+impl InFlight {
+    fn begin(engine: &Engine) -> InFlight {
+        engine.in_flight.fetch_add(1, Ordering::AcqRel);
+        InFlight(engine.clone())
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.in_flight.fetch_sub(1, Ordering::AcqRel);
+        self.0.landed.notify_waiters();
+    }
+}
+
 async fn send(connector: &dyn Connector, order: Order) -> ProviderAnswer {
     match order {
         Order::Authorise(order) => ProviderAnswer::Authorise(connector.authorise(order).await),
@@ -331,6 +358,7 @@ async fn send(connector: &dyn Connector, order: Order) -> ProviderAnswer {
         Order::Change(OperationKind::Void | OperationKind::Authorise, order) => {
             ProviderAnswer::Change(connector.void(order).await)
         }
+        Order::Reverse(order) => ProviderAnswer::Change(connector.reverse(order).await),
         Order::Refund(order) => ProviderAnswer::Change(connector.refund(order).await),
         Order::FindRefund(order) => {
             let found = connector.find_refund(order.refund.clone(), order.now).await;

@@ -11,25 +11,36 @@ use domain::time::{MICROS, MINUTE, Timestamp};
 use store::Tx;
 use store::jobs::{Job, JobKind};
 
-/// A node that has not been seen for this long is gone.
+/// A node that has not been seen for this long is gone, or cut off.
 const NODE_GONE_US: i64 = 10 * MICROS;
+/// How long after its deadline a call of a node that may only be cut off can still arrive somewhere.
+const STRAY_US: i64 = 5 * MICROS;
 /// How long a claimed job is left to its claimer.
 const CLAIM_US: i64 = 2 * MINUTE;
+/// Jobs asked about at the same time: a provider that hangs must not hold up the others.
+const JOBS_AT_ONCE: i64 = 16;
 
 impl Engine {
-    /// Tells the other nodes that this one lives, and takes over what dead ones left: their provider
-    /// calls can no longer be under way, so a provider that knows nothing of one says so for certain.
+    /// Tells the other nodes that this one lives, and takes over what dead ones left.
+    ///
+    /// A provider that knows nothing of a call says so for certain only when the call can no longer be
+    /// on its way. Of this node's own earlier life that is known at once: it holds the node's lock, so
+    /// its predecessor is dead. Another node may be alive and only cut off from the database, so its
+    /// calls are asked about when their deadline has passed.
     pub async fn heartbeat(&self) -> Result<(), Error> {
-        let node = self.node;
-        let alone = self.store.is_embedded();
+        let (node, alone, born) = (self.node, self.store.is_embedded(), self.born);
+        let stray = i64::try_from(self.options.provider_deadline.as_micros()).unwrap_or(MINUTE) + STRAY_US;
         self.store
             .write(move |tx| {
                 let now = crate::wall_clock();
+                let mut adopted = store::jobs::adopt_own(tx, node, born, now)?;
                 if alone {
                     store::jobs::only_node(tx, node)?;
+                    adopted += store::jobs::adopt_orphans(tx, now, now, 0)?;
+                } else {
+                    adopted += store::jobs::adopt_orphans(tx, now.plus(-NODE_GONE_US), now, stray)?;
                 }
                 store::jobs::heartbeat(tx, node, now)?;
-                let adopted = store::jobs::adopt_orphans(tx, now.plus(-NODE_GONE_US), now)?;
                 if adopted > 0 {
                     tracing::info!(adopted, "took over unfinished provider calls of a node that is gone");
                     tx.wake(store::Wake::Jobs);
@@ -50,15 +61,20 @@ impl Engine {
         let now = self.now();
         let jobs = self
             .store
-            .write(move |tx| Ok::<_, Error>(store::jobs::claim(tx, now, now.plus(CLAIM_US), BULK_ROWS)?))
+            .write(move |tx| Ok::<_, Error>(store::jobs::claim(tx, now, now.plus(CLAIM_US), JOBS_AT_ONCE)?))
             .await?;
         let count = jobs.len();
+        let mut running = tokio::task::JoinSet::new();
         for job in jobs {
-            let id = job.id;
-            if let Err(e) = self.run_job(job).await {
-                tracing::warn!(job = %id, error = ?e, "a job failed and will be tried again");
-            }
+            let engine = self.clone();
+            running.spawn(async move {
+                let id = job.id;
+                if let Err(e) = engine.run_job(job).await {
+                    tracing::warn!(job = %id, error = ?e, "a job failed and will be tried again");
+                }
+            });
         }
+        while running.join_next().await.is_some() {}
         Ok(count)
     }
 
@@ -66,8 +82,7 @@ impl Engine {
         let engine = self.clone();
         let ask = self.store.write(move |tx| engine.question(tx, &job)).await?;
         if let Some(ask) = ask {
-            let answer = self.ask(&ask).await;
-            self.conclude(ask, answer).await?;
+            self.carry_out(ask).await?;
         }
         Ok(())
     }
@@ -78,6 +93,7 @@ impl Engine {
             JobKind::ReconcileAttempt => self.about_attempt(tx, job)?,
             JobKind::ReconcileChange => self.about_change(tx, job)?,
             JobKind::ReconcileRefund => self.about_refund(tx, job)?,
+            JobKind::ReverseAttempt => self.about_reversal(tx, job)?,
         };
         let Some((connector, order, subject)) = question else {
             store::jobs::delete(tx, job.id)?;
@@ -140,6 +156,18 @@ impl Engine {
         )))
     }
 
+    fn about_reversal(&self, tx: &mut Tx<'_>, job: &Job) -> Result<Option<(String, Order, Subject)>, Error> {
+        let Some(id) = AttemptId::parse(&job.object) else { return Ok(None) };
+        let Some(attempt) = store::attempts::get(tx, job.scope, id)? else { return Ok(None) };
+        let provider = self.connector_of(tx, job, attempt.provider)?;
+        let order = ChangeOrder { attempt: job.object.clone(), amount: attempt.amount, now: self.now() };
+        Ok(Some((
+            provider,
+            Order::Reverse(order),
+            Subject::Reversal { payment: attempt.payment, attempt: id },
+        )))
+    }
+
     fn connector_of(
         &self,
         tx: &mut Tx<'_>,
@@ -168,7 +196,10 @@ impl Engine {
             self.settle_payments(settle).await?;
         }
         for due in expire {
-            self.expire_payment(due).await?;
+            // One payment that cannot be expired must not hold up the rest.
+            if let Err(e) = self.expire_payment(due).await {
+                tracing::warn!(payment = %due.payment, error = ?e, "an expiry failed and will be tried again");
+            }
         }
         if let Some(clock) = clock {
             let jobs = self
@@ -177,7 +208,10 @@ impl Engine {
                 .await?;
             done += jobs.len();
             for job in jobs {
-                self.run_job(job).await?;
+                let id = job.id;
+                if let Err(e) = self.run_job(job).await {
+                    tracing::warn!(job = %id, error = ?e, "a job failed and will be tried again");
+                }
             }
         }
         Ok(done)
@@ -190,7 +224,10 @@ impl Engine {
             self.store.read(move |tx| Ok::<_, Error>(store::challenges::lapsed(tx, now, BULK_ROWS)?)).await?;
         let count = lapsed.len();
         for challenge in lapsed {
-            self.lapse_challenge(challenge).await?;
+            let payment = challenge.payment;
+            if let Err(e) = self.lapse_challenge(challenge).await {
+                tracing::warn!(%payment, error = ?e, "a challenge could not be ended and will be tried again");
+            }
         }
         Ok(count)
     }

@@ -1,6 +1,7 @@
 //! The files of a gateway: a folder for its owner alone, and the lock that keeps a second process out.
 
 use anyhow::{Context, bail};
+use domain::id::{NodeId, TypedId};
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
@@ -86,6 +87,45 @@ impl DatabaseLock {
     }
 }
 
+/// Who this node is among those that share a PostgreSQL database. The id lives in the data folder
+/// under a lock, so whoever holds it knows that its predecessor is dead and takes over its unfinished
+/// provider calls at once.
+#[derive(Debug)]
+pub struct NodeIdentity {
+    pub node: NodeId,
+    _file: File,
+}
+
+impl NodeIdentity {
+    /// Takes the identity kept in the folder, or makes one; `None` when another process has it.
+    pub fn take(folder: &Path) -> anyhow::Result<Option<NodeIdentity>> {
+        use std::io::{Read, Seek, Write};
+        let path = folder.join("node.id");
+        let shown = path.display();
+        let opened = OpenOptions::new().create(true).read(true).append(true).mode(0o600).open(&path);
+        let mut file = opened.with_context(|| format!("the node file {shown} cannot be opened"))?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Ok(None),
+            Err(TryLockError::Error(e)) => return Err(e).context(format!("the node file {shown} cannot be locked")),
+        }
+        let mut text = String::new();
+        (&mut file).take(64).read_to_string(&mut text).with_context(|| format!("the node file {shown}"))?;
+        if let Some(node) = NodeId::parse(text.trim()) {
+            return Ok(Some(NodeIdentity { node, _file: file }));
+        }
+        let node: NodeId = engine::ids::Ids::new(None).next();
+        let write = |file: &mut File| -> io::Result<()> {
+            file.set_len(0)?;
+            file.rewind()?;
+            writeln!(file, "{node}")?;
+            file.sync_all()
+        };
+        write(&mut file).with_context(|| format!("the node file {shown} cannot be written"))?;
+        Ok(Some(NodeIdentity { node, _file: file }))
+    }
+}
+
 /// Writes a file for its owner alone, whole or not at all.
 pub(crate) fn write_private(path: &Path, text: &str) -> io::Result<()> {
     use std::io::Write;
@@ -104,6 +144,16 @@ pub(crate) fn write_private(path: &Path, text: &str) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_identity_is_one_process_at_a_time_and_outlives_it() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let first = NodeIdentity::take(folder.path()).expect("taken").expect("free");
+        assert!(NodeIdentity::take(folder.path()).expect("looked").is_none());
+        let node = first.node;
+        drop(first);
+        assert_eq!(NodeIdentity::take(folder.path()).expect("taken").expect("free").node, node);
+    }
 
     #[test]
     fn a_new_folder_and_its_files_are_for_the_owner_alone() {

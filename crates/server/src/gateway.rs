@@ -89,11 +89,22 @@ pub async fn start(options: GatewayOptions) -> anyhow::Result<Gateway> {
     start_with(store, options).await
 }
 
-/// Opens a database and brings it up to date, without blocking the runtime.
+/// Opens a database, made if need be, and brings it up to date, without blocking the runtime.
 pub async fn open(location: &Location) -> anyhow::Result<Store> {
+    off_runtime(location, Store::open).await
+}
+
+/// The same for a database as it is: a missing or outdated one is refused.
+pub async fn open_as_is(location: &Location) -> anyhow::Result<Store> {
+    off_runtime(location, Store::open_as_is).await
+}
+
+async fn off_runtime(
+    location: &Location,
+    open: fn(&Location) -> Result<Store, store::StoreError>,
+) -> anyhow::Result<Store> {
     let location = location.clone();
-    let opened =
-        tokio::task::spawn_blocking(move || Store::open(&location)).await.context("opening the database")?;
+    let opened = tokio::task::spawn_blocking(move || open(&location)).await.context("opening the database")?;
     opened.context("the database cannot be opened")
 }
 

@@ -3,8 +3,6 @@
 
 use crate::data_dir::{self, OTHERS};
 use anyhow::{Context, bail};
-use domain::id::{Core, NodeId};
-use domain::time::Timestamp;
 use engine::Vault;
 use std::fmt;
 use std::fs::{File, OpenOptions};
@@ -14,8 +12,7 @@ use std::path::Path;
 use store::{Store, StoreError};
 use zeroize::Zeroizing;
 
-/// The name under which a database remembers which key it is sealed with. It is a lease that never
-/// ends: its holder is derived from the key, so a process with another key cannot take it.
+/// The name under which a database remembers, by a digest, which key it is sealed with.
 const BINDING: &str = "sealing-key";
 /// More than the 64 digits and a line end that a key file holds.
 const FILE_MAX: u64 = 256;
@@ -155,10 +152,7 @@ pub async fn for_database(path: &Path, store: &Store) -> anyhow::Result<SealingK
 /// Whether the database is bound to this key. One that is bound to none yet is bound to it now.
 pub(crate) async fn fits(store: &Store, key: &SealingKey) -> Result<bool, StoreError> {
     let check = key.vault().key_check();
-    let mut core = [0u8; 12];
-    core.iter_mut().zip(check).for_each(|(to, from)| *to = from);
-    let (holder, never) = (NodeId(Core(core)), Timestamp(i64::MAX));
-    store.write(move |tx| store::jobs::lease(tx, BINDING, holder, engine::wall_clock(), never)).await
+    store.write(move |tx| Ok(store::instance::put_once(tx, BINDING, &check)? == check)).await
 }
 
 #[cfg(test)]
@@ -227,9 +221,9 @@ mod tests {
         let kept = std::fs::read_to_string(&path).expect("read");
         std::fs::remove_file(&path).expect("removed");
         let merchant = domain::merchant::Merchant {
-            id: domain::id::MerchantId(Core([1; 12])),
+            id: domain::id::MerchantId(domain::id::Core([1; 12])),
             name: "Shop".to_owned(),
-            created_at: Timestamp(0),
+            created_at: domain::time::Timestamp(0),
         };
         store.write(move |tx| store::merchants::insert(tx, &merchant)).await.expect("inserted");
         let told = for_database(&path, &store).await.expect_err("missing").to_string();

@@ -1,11 +1,12 @@
 //! `paymentgate serve`.
 
 use crate::config::{Config, Database};
-use crate::data_dir::{self, DatabaseLock};
+use crate::data_dir::{self, DatabaseLock, NodeIdentity};
 use crate::gateway::{self, Gateway, GatewayOptions};
 use crate::listeners::Limits;
 use crate::{demo, logging, sealing_key};
 use anyhow::Context;
+use domain::id::NodeId;
 use std::process::ExitCode;
 use std::time::Instant;
 use store::Store;
@@ -27,7 +28,7 @@ pub(crate) fn prepare_files(config: &Config) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn options(config: &Config, sealing_key: crate::SealingKey) -> GatewayOptions {
+fn options(config: &Config, sealing_key: crate::SealingKey, node: Option<NodeId>) -> GatewayOptions {
     let test_egress =
         outbound::Policy { allow_loopback: config.allow_loopback_webhooks, ..outbound::Policy::strict() };
     GatewayOptions {
@@ -43,6 +44,7 @@ fn options(config: &Config, sealing_key: crate::SealingKey) -> GatewayOptions {
             provider_deadline: config.provider_deadline,
             test_egress,
             live_egress: outbound::Policy::strict(),
+            node,
         },
         sandbox_settle_us: config.sandbox_settle_us,
         outbound: outbound::Client::new(),
@@ -68,8 +70,12 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<ExitCode> {
         Database::Sqlite(path) => Some(DatabaseLock::take(path)?),
         Database::Postgres(_) => None,
     };
+    let identity = match &config.database {
+        Database::Postgres(_) if config.data_dir.is_dir() => NodeIdentity::take(&config.data_dir)?,
+        Database::Postgres(_) | Database::Sqlite(_) => None,
+    };
     let store = gateway::open(&config.location()).await?;
-    let gateway = start(&config, store).await?;
+    let gateway = start(&config, store, identity.as_ref().map(|i| i.node)).await?;
     for (name, address) in &gateway.listening {
         tracing::info!("{} on http://{address}", name.replace("_listen", " listening"));
     }
@@ -90,9 +96,9 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<ExitCode> {
     }
 }
 
-async fn start(config: &Config, store: Store) -> anyhow::Result<Gateway> {
+async fn start(config: &Config, store: Store, node: Option<NodeId>) -> anyhow::Result<Gateway> {
     let key = sealing_key::for_database(&config.sealing_key_file, &store).await?;
-    let gateway = gateway::start_with(store, options(config, key)).await?;
+    let gateway = gateway::start_with(store, options(config, key, node)).await?;
     if config.demo {
         let shop = demo::prepare(&gateway.engine, &config.data_dir, config.demo_tier).await?;
         print!("{}", demo::greeting(&gateway, &shop));

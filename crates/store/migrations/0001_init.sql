@@ -1,6 +1,12 @@
 -- Ids are 12 bytes, time ordered. Instants are UTC microseconds. Amounts are minor units.
 -- live: 0 test, 1 live. Texts that the program reads as a fixed list are checked by the program.
 
+-- Facts about this database itself, such as which sealing key it belongs to.
+CREATE TABLE instance_facts (
+    name TEXT PRIMARY KEY,
+    value BYTEA NOT NULL
+);
+
 CREATE TABLE merchants (
     id BYTEA PRIMARY KEY,
     name TEXT NOT NULL,
@@ -355,7 +361,9 @@ CREATE TABLE deliveries (
     body BYTEA,
     created_at BIGINT NOT NULL
 );
-CREATE INDEX deliveries_due ON deliveries (endpoint, due_at, id) WHERE status = 'pending';
+-- In the order in which they are claimed: first attempts ahead of retries.
+CREATE INDEX deliveries_due ON deliveries (endpoint, (CASE WHEN attempts = 0 THEN 0 ELSE 1 END), due_at, id)
+    WHERE status = 'pending';
 CREATE INDEX deliveries_by_endpoint ON deliveries (endpoint, created_at, id);
 CREATE INDEX deliveries_by_event ON deliveries (event);
 

@@ -9,11 +9,13 @@ use domain::text_enum;
 use domain::time::Timestamp;
 
 text_enum! {
-    /// Each asks the provider what became of a call whose answer is not recorded.
+    /// Most ask the provider what became of a call whose answer is not recorded.
     pub enum JobKind {
         ReconcileAttempt = "reconcile_attempt",
         ReconcileChange = "reconcile_change",
         ReconcileRefund = "reconcile_refund",
+        /// Undoes a charge whose approval came after its payment had been given up.
+        ReverseAttempt = "reverse_attempt",
     }
 }
 
@@ -152,22 +154,34 @@ pub fn leave(tx: &mut Tx<'_>, node: NodeId) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Makes the jobs of nodes not seen since `since` due at once: their calls can no longer be on their
-/// way. Until then a missing answer means nothing.
-pub fn adopt_orphans(tx: &mut Tx<'_>, since: Timestamp, now: Timestamp) -> Result<u64, StoreError> {
-    tx.execute("DELETE FROM nodes WHERE seen_at < ?1", params![since])?;
+/// Frees the jobs that this node left in an earlier life, before `born`: due now.
+pub fn adopt_own(tx: &mut Tx<'_>, node: NodeId, born: Timestamp, now: Timestamp) -> Result<u64, StoreError> {
     tx.execute(
-        "UPDATE jobs SET due_at = ?1, node = NULL, claimed_until = 0, clock = NULL WHERE node IS NOT NULL \
-         AND NOT EXISTS (SELECT 1 FROM nodes WHERE nodes.id = jobs.node)",
-        params![now],
+        "UPDATE jobs SET due_at = ?1, node = NULL, claimed_until = 0, clock = NULL WHERE node = ?2 AND created_at < ?3",
+        params![now, node, born],
     )
 }
 
-/// Makes every waiting job of the wall clock due at once; how many. Jobs whose node still makes the call
-/// are left alone: asked about now, the provider might not have seen it yet. For tests, and for an
-/// operator who does not want to wait until a job asks again.
+/// Frees the jobs of nodes not seen since `since`. They are due `stray` microseconds after they were
+/// made, when their calls can no longer be on their way; until then a missing answer means nothing.
+pub fn adopt_orphans(
+    tx: &mut Tx<'_>,
+    since: Timestamp,
+    now: Timestamp,
+    stray: i64,
+) -> Result<u64, StoreError> {
+    tx.execute("DELETE FROM nodes WHERE seen_at < ?1", params![since])?;
+    tx.execute(
+        "UPDATE jobs SET due_at = CASE WHEN created_at + ?1 > ?2 THEN created_at + ?1 ELSE CAST(?2 AS BIGINT) END, \
+         node = NULL, claimed_until = 0, clock = NULL WHERE node IS NOT NULL \
+         AND NOT EXISTS (SELECT 1 FROM nodes WHERE nodes.id = jobs.node)",
+        params![stray, now],
+    )
+}
+
+/// Makes every job that waits for a later moment due now; how many. For tests, which need not wait.
 pub fn make_all_due(tx: &mut Tx<'_>, now: Timestamp) -> Result<u64, StoreError> {
-    tx.execute("UPDATE jobs SET due_at = ?1 WHERE due_at > ?1 AND node IS NULL AND clock IS NULL", params![now])
+    tx.execute("UPDATE jobs SET due_at = ?1 WHERE due_at > ?1 AND clock IS NULL", params![now])
 }
 
 /// Takes or renews a lease; false when another holder has it.

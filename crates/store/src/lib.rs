@@ -14,6 +14,7 @@ pub mod error;
 pub mod events;
 pub mod fees;
 pub mod idempotency;
+pub mod instance;
 mod job;
 pub mod jobs;
 pub mod ledger;
@@ -52,6 +53,13 @@ pub enum Location {
     Postgres { url: String, connections: usize },
 }
 
+/// What opening may do to the tables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Schema {
+    Migrate,
+    AsIs,
+}
+
 enum Backend {
     Sqlite(sqlite::Sqlite),
     Postgres(self::postgres::Postgres),
@@ -66,17 +74,28 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens the database, applies migrations and starts the threads. Blocks; call it before the
-    /// async runtime has work to do.
+    /// Opens the database, makes it if need be, applies migrations and starts the threads. Blocks;
+    /// call it before the async runtime has work to do.
     pub fn open(location: &Location) -> Result<Store, StoreError> {
+        Store::start(location, Schema::Migrate)
+    }
+
+    /// The same for a database as it is: one that is missing, or that needs a migration, is refused.
+    pub fn open_as_is(location: &Location) -> Result<Store, StoreError> {
+        Store::start(location, Schema::AsIs)
+    }
+
+    fn start(location: &Location, schema: Schema) -> Result<Store, StoreError> {
         let wakes = Arc::new(Wakes::default());
         let backend = match location {
-            Location::Sqlite(path) => Backend::Sqlite(sqlite::Sqlite::start(path.clone(), wakes.clone())?),
+            Location::Sqlite(path) => {
+                Backend::Sqlite(sqlite::Sqlite::start(path.clone(), schema, wakes.clone())?)
+            }
             Location::Postgres { url, connections } => {
                 // The driver runs a runtime of its own and must not start inside another one.
                 let (url, connections, bells) = (url.clone(), *connections, wakes.clone());
                 let started =
-                    std::thread::spawn(move || postgres::Postgres::start(&url, connections, &bells));
+                    std::thread::spawn(move || postgres::Postgres::start(&url, schema, connections, &bells));
                 let started =
                     started.join().map_err(|_| StoreError::Defect("the database thread died".to_owned()))?;
                 Backend::Postgres(started?)

@@ -3,6 +3,7 @@
 //! Each is recorded with its checksum. A database that knows a migration which this program does not,
 //! or whose recorded checksum differs, is refused: it was written by another version.
 
+use crate::Schema;
 use crate::error::StoreError;
 use sha2::{Digest, Sha256};
 
@@ -49,7 +50,10 @@ fn strip_blocks(sql: &str, engine: &str) -> String {
 }
 
 /// Which migrations are still to run, given those recorded.
-fn pending(applied: &[(i64, String)]) -> Result<Vec<&'static (i64, &'static str, &'static str)>, StoreError> {
+fn pending(
+    applied: &[(i64, String)],
+    schema: Schema,
+) -> Result<Vec<&'static (i64, &'static str, &'static str)>, StoreError> {
     for (version, recorded) in applied {
         let Some((_, name, sql)) = MIGRATIONS.iter().find(|(v, _, _)| v == version) else {
             return Err(StoreError::Unavailable(format!(
@@ -64,10 +68,18 @@ fn pending(applied: &[(i64, String)]) -> Result<Vec<&'static (i64, &'static str,
             )));
         }
     }
-    Ok(MIGRATIONS.iter().filter(|(v, _, _)| !applied.iter().any(|(a, _)| a == v)).collect())
+    let pending: Vec<_> =
+        MIGRATIONS.iter().filter(|(v, _, _)| !applied.iter().any(|(a, _)| a == v)).collect();
+    if schema == Schema::AsIs && !pending.is_empty() {
+        return Err(StoreError::Unavailable(format!(
+            "the database lacks {} migration(s) of this version; run `paymentgate migrate` first",
+            pending.len()
+        )));
+    }
+    Ok(pending)
 }
 
-pub(crate) fn sqlite(conn: &mut rusqlite::Connection) -> Result<(), StoreError> {
+pub(crate) fn sqlite(conn: &mut rusqlite::Connection, schema: Schema) -> Result<(), StoreError> {
     let tx = conn.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
     tx.execute_batch(TABLE)?;
     let applied = {
@@ -75,7 +87,7 @@ pub(crate) fn sqlite(conn: &mut rusqlite::Connection) -> Result<(), StoreError> 
         let rows = statement.query_map([], |r| Ok((r.get(0)?, r.get(1)?)))?;
         rows.collect::<Result<Vec<(i64, String)>, _>>()?
     };
-    for (version, name, sql) in pending(&applied)? {
+    for (version, name, sql) in pending(&applied, schema)? {
         tx.execute_batch(&to_sqlite(sql))?;
         tx.execute(
             "INSERT INTO schema_migrations (version, name, checksum) VALUES (?1, ?2, ?3)",
@@ -86,7 +98,7 @@ pub(crate) fn sqlite(conn: &mut rusqlite::Connection) -> Result<(), StoreError> 
     Ok(())
 }
 
-pub(crate) fn postgres(client: &mut postgres::Client) -> Result<(), StoreError> {
+pub(crate) fn postgres(client: &mut postgres::Client, schema: Schema) -> Result<(), StoreError> {
     let mut tx = client.transaction()?;
     // Several nodes may start at once; the first migrates, the others wait here.
     tx.batch_execute("SELECT pg_advisory_xact_lock(727077)")?;
@@ -96,7 +108,7 @@ pub(crate) fn postgres(client: &mut postgres::Client) -> Result<(), StoreError> 
         .iter()
         .map(|r| (r.get(0), r.get(1)))
         .collect();
-    for (version, name, sql) in pending(&applied)? {
+    for (version, name, sql) in pending(&applied, schema)? {
         tx.batch_execute(&to_postgres(sql))?;
         tx.execute(
             "INSERT INTO schema_migrations (version, name, checksum) VALUES ($1, $2, $3)",

@@ -4,6 +4,7 @@
 //! the closure a bounded number of times. Reads run in a read-only snapshot, so that the several
 //! statements of one read see one state.
 
+use crate::Schema;
 use crate::error::StoreError;
 use crate::job::Job;
 use crate::migrate;
@@ -31,7 +32,12 @@ pub(crate) struct Postgres {
 }
 
 pub(crate) fn connect(config: &postgres::Config) -> Result<PgConn, StoreError> {
-    let mut client = config.connect(postgres::NoTls)?;
+    // With `sslmode=require` the server must prove its name; otherwise the connection is plain, which
+    // is for loopback and private networks.
+    let mut client = match config.get_ssl_mode() {
+        postgres::config::SslMode::Require => config.connect(tls()?)?,
+        _ => config.connect(postgres::NoTls)?,
+    };
     client.batch_execute(
         "SET synchronous_commit = on; SET statement_timeout = '30s'; SET lock_timeout = '10s';
          SET idle_in_transaction_session_timeout = '60s'; SET client_min_messages = warning;",
@@ -47,11 +53,28 @@ pub(crate) fn config(url: &str) -> Result<postgres::Config, StoreError> {
     Ok(config)
 }
 
+/// TLS by the public certificate authorities.
+fn tls() -> Result<tokio_postgres_rustls::MakeRustlsConnect, StoreError> {
+    let roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+    let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|e| StoreError::Defect(format!("TLS cannot be set up: {e}")))?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Ok(tokio_postgres_rustls::MakeRustlsConnect::new(config))
+}
+
 impl Postgres {
     /// Connects, applies migrations and starts `threads` workers.
-    pub fn start(url: &str, threads: usize, wakes: &Arc<Wakes>) -> Result<Postgres, StoreError> {
+    pub fn start(
+        url: &str,
+        schema: Schema,
+        threads: usize,
+        wakes: &Arc<Wakes>,
+    ) -> Result<Postgres, StoreError> {
         let config = config(url)?;
-        migrate::postgres(&mut connect(&config)?.client)?;
+        migrate::postgres(&mut connect(&config)?.client, schema)?;
         #[allow(
             clippy::disallowed_methods,
             reason = "bounded by the semaphore in Store: a full queue must wait, not block a runtime thread"

@@ -4,6 +4,7 @@
 //! commits once and answers all. A closure that refuses rolls back its own savepoint only. With
 //! `synchronous=FULL` the commit is on disk before anyone is answered.
 
+use crate::Schema;
 use crate::error::StoreError;
 use crate::job::Job;
 use crate::migrate;
@@ -50,9 +51,12 @@ pub(crate) fn open(path: &Path, writer: bool) -> Result<rusqlite::Connection, St
 
 impl Sqlite {
     /// Opens or creates the file, applies migrations and starts the threads.
-    pub fn start(path: PathBuf, wakes: Arc<Wakes>) -> Result<Sqlite, StoreError> {
+    pub fn start(path: PathBuf, schema: Schema, wakes: Arc<Wakes>) -> Result<Sqlite, StoreError> {
+        if schema == Schema::AsIs && !path.exists() {
+            return Err(StoreError::Unavailable(format!("there is no database at {}", path.display())));
+        }
         let mut conn = open(&path, true)?;
-        migrate::sqlite(&mut conn)?;
+        migrate::sqlite(&mut conn, schema)?;
         let (writer, jobs) = mpsc::channel(QUEUE);
         let mut threads = vec![spawn("store-writer", move || write_loop(&conn, jobs, &wakes))?];
         #[allow(

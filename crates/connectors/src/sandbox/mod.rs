@@ -442,6 +442,22 @@ impl Connector for Sandbox {
         }))
     }
 
+    fn reverse(&self, order: ChangeOrder) -> Answer<'_, ChangeOutcome> {
+        Box::pin(self.change(order.attempt, |charge| match charge.state {
+            ChargeState::Authorised => {
+                charge.state = ChargeState::Voided;
+                Ok(())
+            }
+            ChargeState::Captured => {
+                charge.state = ChargeState::Voided;
+                charge.refunded = charge.captured;
+                Ok(())
+            }
+            ChargeState::Voided | ChargeState::Declined => Ok(()),
+            ChargeState::Challenged | ChargeState::Pending => Err("the charge is still open"),
+        }))
+    }
+
     fn refund(&self, order: RefundOrder) -> Answer<'_, ChangeOutcome> {
         Box::pin(self.give_back(order))
     }

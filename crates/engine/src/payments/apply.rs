@@ -19,6 +19,7 @@ use domain::payment_method::MethodKind;
 use domain::time::Timestamp;
 use store::Tx;
 use store::challenges::Challenge;
+use store::jobs::JobKind;
 
 /// Characters of a challenge code: 142 bits.
 const CHALLENGE_CHARS: usize = 24;
@@ -40,9 +41,48 @@ impl Engine {
             self.open_challenge(tx, &mut p, &a)?;
         }
         self.record(tx, settings, ask, &mut p, &mut a, &applied, at)?;
+        if matches!(outcome, AuthoriseOutcome::Approved(_)) {
+            self.reverse_if_given_up(tx, &a)?;
+        }
         let unknown = *outcome == AuthoriseOutcome::Unknown;
         self.settle_job(tx, ask, applied.ask_again, unknown, p.clock)?;
         self.payment_outcome(tx, p, a.status == AttemptStatus::Failed)
+    }
+
+    /// An approval for an attempt that was given up (because the provider had said that it knew nothing
+    /// of it, or because the payer went on with another method) must not stay: nobody would know of the
+    /// money. A job undoes it.
+    fn reverse_if_given_up(&self, tx: &mut Tx<'_>, a: &Attempt) -> Result<(), Error> {
+        if !matches!(a.status, AttemptStatus::Failed | AttemptStatus::Canceled) {
+            return Ok(());
+        }
+        let mut job = self.gateway_job(a.scope, JobKind::ReverseAttempt, a.id.to_string());
+        (job.node, job.due_at) = (None, self.now());
+        store::jobs::insert(tx, &job)?;
+        tracing::error!(attempt = %a.id, "an approval came after the attempt was given up: it will be undone");
+        Ok(())
+    }
+
+    pub(crate) fn apply_to_reversal(
+        &self,
+        tx: &mut Tx<'_>,
+        ask: &Ask,
+        payment: PaymentId,
+        attempt: AttemptId,
+        outcome: &ChangeOutcome,
+    ) -> Result<Outcome, Error> {
+        let now = self.now();
+        let ask_again = match outcome {
+            ChangeOutcome::Done | ChangeOutcome::NotFound => None,
+            ChangeOutcome::Pending { .. } | ChangeOutcome::Unknown => Some(now),
+            ChangeOutcome::Refused { reason } => {
+                tracing::error!(%attempt, reason, "an unwanted charge could not be undone and is tried again");
+                Some(now)
+            }
+        };
+        self.settle_job(tx, ask, ask_again, true, None)?;
+        let p = lock(tx, ask.scope, payment)?;
+        self.payment_outcome(tx, p, false)
     }
 
     pub(crate) fn apply_to_change(

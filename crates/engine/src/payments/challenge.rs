@@ -72,7 +72,7 @@ impl Engine {
                 engine.begin_answer(tx, &challenge, answer)
             })
             .await?;
-        self.finish_answer(ask).await?;
+        self.carry_out(ask).await?;
         self.store
             .read(move |tx| {
                 let challenge = store::challenges::get(tx, &code)?.ok_or(Error::ChallengeGone)?;
@@ -87,20 +87,10 @@ impl Engine {
         let ask =
             self.store.write(move |tx| engine.begin_answer(tx, &challenge, ChallengeAnswer::Abandoned)).await;
         match ask {
-            Ok(ask) => self.finish_answer(ask).await,
+            Ok(ask) => self.carry_out(ask).await.map(|_| ()),
             Err(Error::ChallengeGone) => Ok(()),
             Err(e) => Err(e),
         }
-    }
-
-    async fn finish_answer(&self, ask: Ask) -> Result<(), Error> {
-        let engine = self.clone();
-        let task = tokio::spawn(async move {
-            let answer = engine.ask(&ask).await;
-            engine.conclude(ask, answer).await
-        });
-        task.await.map_err(|e| Error::Internal(format!("a challenge task ended early: {e}")))??;
-        Ok(())
     }
 
     fn begin_answer(

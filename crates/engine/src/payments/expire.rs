@@ -18,8 +18,7 @@ impl Engine {
         let engine = self.clone();
         let ask = self.store.write(move |tx| engine.begin_expiry(tx, due)).await?;
         let Some(ask) = ask else { return Ok(false) };
-        let answer = self.ask(&ask).await;
-        self.conclude(ask, answer).await?;
+        self.carry_out(ask).await?;
         Ok(true)
     }
 

@@ -69,6 +69,9 @@ impl Engine {
                     };
                     return Err(refuse(tx, scope, id, refusal));
                 }
+                if let Some(attempt) = payment::end_challenge(&mut payment) {
+                    engine.give_up_attempt(tx, scope, attempt)?;
+                }
             }
             if let Some(customer) = update.customer {
                 change_customer(tx, &mut payment, customer)?;

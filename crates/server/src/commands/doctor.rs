@@ -146,7 +146,7 @@ async fn database(config: &Config) -> Vec<Finding> {
         let text = format!("{} does not exist yet; the first start makes it", path.display());
         return vec![finding(State::Ok, WHAT, text), clock(None)];
     }
-    let store = match gateway::open(&config.location()).await {
+    let store = match gateway::open_as_is(&config.location()).await {
         Ok(store) => store,
         Err(e) => {
             let text =

@@ -49,7 +49,7 @@ fn must_exist(config: &Config) -> anyhow::Result<()> {
 /// Opens the database that exists.
 async fn open_store(config: &Config) -> anyhow::Result<Store> {
     must_exist(config)?;
-    gateway::open(&config.location()).await.with_context(|| config.database.to_string())
+    gateway::open_as_is(&config.location()).await.with_context(|| config.database.to_string())
 }
 
 /// An engine for commands: no surfaces, no providers.
@@ -67,7 +67,8 @@ impl Office {
     /// The same; the database is made if it does not exist.
     async fn open_or_make(config: &Config) -> anyhow::Result<Office> {
         serve::prepare_files(config)?;
-        Office::on(open_store(config).await?, config).await
+        let store = gateway::open(&config.location()).await.with_context(|| config.database.to_string())?;
+        Office::on(store, config).await
     }
 
     async fn on(store: Store, config: &Config) -> anyhow::Result<Office> {

@@ -38,12 +38,12 @@ pub fn bare_loop(location: &Location, script: &Script, how: BareLoop) -> Result<
     match location {
         Location::Sqlite(path) => {
             let mut conn = sqlite::open(path, true)?;
-            migrate::sqlite(&mut conn)?;
+            migrate::sqlite(&mut conn, crate::Schema::Migrate)?;
             run(&mut SqliteRunner::new(&conn, script)?, script, how)
         }
         Location::Postgres { url, .. } => {
             let mut conn = pg::connect(&pg::config(url)?)?;
-            migrate::postgres(&mut conn.client)?;
+            migrate::postgres(&mut conn.client, crate::Schema::Migrate)?;
             run(&mut PostgresRunner::new(conn.client, script)?, script, how)
         }
     }
