@@ -7,9 +7,10 @@ use crate::routes::{Access, Endpoint, ROUTES};
 use crate::{docs, reply};
 use axum::Router;
 use axum::body::Body;
+use axum::extract::rejection::RawPathParamsRejection;
 use axum::extract::{RawPathParams, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, get, on};
 use domain::limits::IDEMPOTENCY_KEY_CHARS;
 use domain::merchant::KeyKind;
@@ -17,7 +18,7 @@ use domain::rate::Tier;
 use engine::{Caller, IdempotentRequest, wall_clock};
 use std::net::{IpAddr, Ipv4Addr};
 use web::body::BodyRefusal;
-use web::params::Params;
+use web::params::{Params, echo_name};
 use web::rate_limit::Verdict;
 use web::{App, Peer, RequestId, RouteName};
 
@@ -40,7 +41,7 @@ pub fn router(app: App) -> Router {
     Router::new()
         .nest("/v2", v2)
         .nest("/stripe/v1", stripe)
-        .route("/docs/errors", get(docs::errors))
+        .route("/docs/errors", get(error_page))
         .fallback(unknown)
         .method_not_allowed_fallback(not_allowed)
         .with_state(app)
@@ -60,36 +61,55 @@ fn mount(_app: &App, mount: Mount) -> Router<App> {
             "DELETE" => MethodFilter::DELETE,
             _ => MethodFilter::POST,
         };
-        let handler = move |State(app): State<App>, path: RawPathParams, request: axum::extract::Request| async move {
-            let path = path.iter().map(|(_, value)| value.to_owned()).collect();
-            dispatch(app, endpoint, mount, path, request).await
+        let handler = move |State(app): State<App>, path: RawPath, request: axum::extract::Request| async move {
+            dispatch(app, endpoint, mount, ids(path, endpoint), request).await
         };
         router = router.route(endpoint.path, on(filter, handler));
-        if endpoint.access != Access::Secret && endpoint.method == "POST" {
-            router = router.route(endpoint.path, on(MethodFilter::OPTIONS, preflight));
+        if endpoint.access != Access::Secret {
+            let answer = move |State(app): State<App>, request: axum::extract::Request| async move {
+                preflight(&app, endpoint.method, request.extensions())
+            };
+            router = router.route(endpoint.path, on(MethodFilter::OPTIONS, answer));
         }
     }
     router
 }
 
-/// Browsers may send publishable keys from any page; that is what they are for.
-async fn preflight() -> Response {
+type RawPath = Result<RawPathParams, RawPathParamsRejection>;
+
+/// The ids in the path. What is not UTF-8 is no id: it becomes empty, which no object has.
+fn ids(path: RawPath, endpoint: &Endpoint) -> Vec<String> {
+    match path {
+        Ok(path) => path.iter().map(|(_, value)| value.to_owned()).collect(),
+        Err(_) => vec![String::new(); endpoint.path.matches('{').count()],
+    }
+}
+
+/// The page of error codes; counts for no limit, but shows the caller's.
+async fn error_page(State(app): State<App>, request: axum::extract::Request) -> Response {
+    let verdict = app.limiter.peek(&address(request.extensions()), ANONYMOUS, wall_clock().0);
+    with_limits(docs::errors().await.into_response(), &verdict)
+}
+
+/// Browsers may send publishable keys from any page; that is what they are for. Other methods of the
+/// same address are for secret keys, and are not named.
+fn preflight(app: &App, method: &'static str, extensions: &axum::http::Extensions) -> Response {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::NO_CONTENT;
     let headers = response.headers_mut();
     headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
-    headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, POST"));
+    headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static(method));
     headers.insert(
         header::ACCESS_CONTROL_ALLOW_HEADERS,
         HeaderValue::from_static("Authorization, Content-Type, Idempotency-Key"),
     );
     headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("3600"));
-    response
+    with_limits(response, &app.limiter.peek(&address(extensions), ANONYMOUS, wall_clock().0))
 }
 
 async fn unknown(State(app): State<App>, request: axum::extract::Request) -> Response {
     let (parts, _) = request.into_parts();
-    let path: String = parts.uri.path().chars().take(120).collect();
+    let path = echo_name(parts.uri.path());
     let message = format!("Unrecognized request URL ({}: {path}). Check the path against the API reference.", parts.method);
     let error = ApiError::new(StatusCode::NOT_FOUND, "invalid_request_error", message).code("url_not_found");
     outside(&app, &parts.headers, &parts.extensions, &error).await
@@ -165,6 +185,11 @@ fn unauthenticated() -> ApiError {
 }
 
 fn anonymous(app: &App, extensions: &axum::http::Extensions) -> Verdict {
+    app.limiter.take(&address(extensions), ANONYMOUS, wall_clock().0)
+}
+
+/// The bucket of whoever has no key.
+fn address(extensions: &axum::http::Extensions) -> [u8; 16] {
     let ip = extensions.get::<Peer>().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |p| p.0.ip());
     let mut key = [0u8; 16];
     match ip {
@@ -172,7 +197,7 @@ fn anonymous(app: &App, extensions: &axum::http::Extensions) -> Verdict {
         // One customer of an access network has a whole /64.
         IpAddr::V6(v6) => key[..8].copy_from_slice(&v6.octets()[..8]),
     }
-    app.limiter.take(&key, ANONYMOUS, wall_clock().0)
+    key
 }
 
 fn bucket(caller: &Caller) -> [u8; 16] {
@@ -347,18 +372,21 @@ impl Exchange<'_> {
             ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "invalid_request_error", message)
                 .code("content_type_unsupported")
         };
-        let encoding = headers.get(header::CONTENT_ENCODING).map(HeaderValue::as_bytes);
-        if !matches!(encoding, None | Some(b"identity" | b"")) {
+        let mut encodings = headers.get_all(header::CONTENT_ENCODING).iter();
+        if encodings.any(|encoding| !matches!(encoding.as_bytes(), b"identity" | b"")) {
             return Err(unsupported("Compressed request bodies are not accepted. Send the body as it is."));
         }
         let bytes = web::body::read(body).await.map_err(body_refused)?;
+        if headers.get_all(header::CONTENT_TYPE).iter().count() > 1 {
+            return Err(unsupported("Content-Type was sent twice. Send it once."));
+        }
         let kind = headers.get(header::CONTENT_TYPE).map(|v| v.to_str().unwrap_or("?").to_ascii_lowercase());
         let (kind, rest) = match kind.as_deref() {
             None => ("", ""),
             Some(text) => text.split_once(';').unwrap_or((text, "")),
         };
-        let charset = rest.trim().strip_prefix("charset=").unwrap_or("utf-8").trim_matches('"');
-        if charset != "utf-8" {
+        let mut charsets = rest.split(';').filter_map(|part| part.trim().strip_prefix("charset="));
+        if charsets.any(|charset| charset.trim_matches('"') != "utf-8") {
             return Err(unsupported("Only UTF-8 bodies are accepted."));
         }
         let body = match kind.trim() {
@@ -418,8 +446,13 @@ impl Exchange<'_> {
                  good choice.",
             );
         }
+        if domain::card::contains_card_number(key) {
+            return refuse("Idempotency-Key looks like a card number, which must not be stored. A random UUID is a good choice.");
+        }
         let mut print = self.app.engine.vault.fingerprint();
         print.part(crate::SURFACE.as_bytes());
+        // The two kinds of key are answered differently, so theirs are two requests.
+        print.part(self.caller.kind.as_str().as_bytes());
         print.part(Method::POST.as_str().as_bytes());
         print.part(self.endpoint.path.as_bytes());
         for id in path {
@@ -428,7 +461,14 @@ impl Exchange<'_> {
         let mut canonical = Vec::new();
         params.canonical(SECRET_LEAVES, &mut |bytes| canonical.extend_from_slice(bytes));
         print.part(&canonical);
-        Ok(Some(IdempotentRequest { key: key.to_owned(), fingerprint: print.finish() }))
+        // A publishable key is public: whoever has it must not use up the keys that the merchant is about to
+        // use, nor read what was answered to the merchant. A leading space keeps the two apart, because keys
+        // are trimmed.
+        let key = match self.caller.kind {
+            KeyKind::Secret => key.to_owned(),
+            KeyKind::Publishable => format!(" {key}"),
+        };
+        Ok(Some(IdempotentRequest { key, fingerprint: print.finish() }))
     }
 }
 

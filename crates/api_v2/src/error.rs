@@ -9,7 +9,7 @@ use engine::Error;
 use engine::view::PaymentView;
 use serde_json::{Map, Value, json};
 use web::Urls;
-use web::params::ParamError;
+use web::params::{ParamError, echo};
 
 /// An answer in the error envelope.
 #[derive(Debug)]
@@ -48,7 +48,7 @@ impl ApiError {
 
     /// 404: the object that the address names does not exist for this key.
     pub fn not_found(kind: &str, id: &str) -> ApiError {
-        let shown: String = id.chars().take(80).collect();
+        let shown = echo(id);
         let message = format!("No such {kind}: '{shown}'. Check the id, and that the key's mode and account match it.");
         ApiError::new(StatusCode::NOT_FOUND, INVALID, message).code("resource_missing").param("id")
     }
@@ -132,7 +132,7 @@ impl From<Error> for ApiError {
         match e {
             Error::NotFound { kind, id } => ApiError::not_found(kind, &id),
             Error::Missing { param, kind, id } => {
-                let shown: String = id.chars().take(80).collect();
+                let shown = echo(&id);
                 let what = if shown.is_empty() { String::new() } else { format!(": '{shown}'") };
                 ApiError::invalid("resource_missing", format!("No such {kind}{what}. Check the value of {param}."))
                     .param(&param)
@@ -142,7 +142,11 @@ impl From<Error> for ApiError {
                 error.param = param;
                 error
             }
-            Error::Payment { refusal, payment } => refused(&refusal, &payment).payment(payment),
+            Error::Payment { refusal, payment } => {
+                let mut error = refused(&refusal);
+                error.payment = payment;
+                error
+            }
             Error::Refund { refusal, payment } => refund_refused(refusal, &payment),
             Error::Card { decline, param } => card_error(&decline, param),
             Error::NotYet { param, what } => ApiError::invalid(
@@ -154,14 +158,14 @@ impl From<Error> for ApiError {
                 let message = format!(
                     "Keys for idempotent requests can only be used with the same parameters they were first used \
                      with. Use another key than '{}' for this request.",
-                    shorten(&key)
+                    echo(key.trim())
                 );
                 ApiError::new(StatusCode::BAD_REQUEST, "idempotency_error", message).code("idempotency_key_reused")
             }
             Error::IdempotencyInUse { key } => {
                 let message = format!(
                     "The first request with the idempotency key '{}' has not ended yet. Repeat this request in a moment.",
-                    shorten(&key)
+                    echo(key.trim())
                 );
                 let mut error = ApiError::new(StatusCode::CONFLICT, "idempotency_error", message)
                     .code("idempotency_key_in_use");
@@ -210,26 +214,21 @@ fn unavailable(e: &impl std::fmt::Display) -> ApiError {
     let mut error = ApiError::new(
         StatusCode::SERVICE_UNAVAILABLE,
         "api_error",
-        "The gateway cannot store anything at the moment, and nothing was changed. Repeat the request with the same \
-         Idempotency-Key.",
+        "The gateway cannot store anything at the moment. Whether this request took effect is not known: repeat it with \
+         the same Idempotency-Key, and it takes effect once.",
     );
     error.retry_after = Some(1);
     error
-}
-
-fn shorten(key: &str) -> String {
-    key.chars().take(60).collect()
 }
 
 fn unexpected_state(message: String) -> ApiError {
     ApiError::invalid("payment_intent_unexpected_state", message)
 }
 
-fn refused(refusal: &Refusal, view: &PaymentView) -> ApiError {
-    let id = view.payment.id;
+fn refused(refusal: &Refusal) -> ApiError {
     match refusal {
         Refusal::Busy => {
-            let message = format!("{id} is being changed by another request. Repeat this one in a moment.");
+            let message = "This PaymentIntent is being changed by another request. Repeat this one in a moment.";
             let mut error = ApiError::new(StatusCode::CONFLICT, INVALID, message).code("lock_timeout");
             error.retry_after = Some(1);
             error
@@ -305,7 +304,7 @@ fn refund_refused(refusal: RefundRefusal, view: &PaymentView) -> ApiError {
             format!("{id} has status {status}: nothing was captured that could be refunded. Cancel it instead."),
         )
         .param("payment_intent"),
-        RefundRefusal::Busy => refused(&Refusal::Busy, view),
+        RefundRefusal::Busy => refused(&Refusal::Busy),
         RefundRefusal::AlreadyRefunded => {
             ApiError::invalid("charge_already_refunded", format!("{id} has already been refunded in full."))
         }

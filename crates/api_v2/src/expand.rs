@@ -10,6 +10,7 @@ use domain::limits::{EXPAND_DEPTH, EXPAND_PATHS_GET, EXPAND_PATHS_POST};
 use engine::{Error, Views};
 use serde_json::Value;
 use web::Urls;
+use web::params::echo;
 
 /// Objects that have fields to expand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,7 +66,7 @@ pub fn check(object: Object, paths: &[String], place: Where) -> Result<(), ApiEr
         return Err(ApiError::invalid("expand_too_many", message).param("expand"));
     }
     for path in paths {
-        let shown: String = path.chars().take(80).collect();
+        let shown = echo(path);
         let refuse = |why: String| Err(ApiError::invalid("expand_invalid", why).param("expand"));
         if path.split('.').count() > EXPAND_DEPTH {
             return refuse(format!("You cannot expand more than {EXPAND_DEPTH} levels ({shown})."));

@@ -11,7 +11,7 @@ use domain::time::{MICROS, Timestamp};
 use engine::{Call, Caller, Cursor, Engine, IdempotentRequest, Page, PageQuery, Reply, ReplySpec, Views};
 use serde_json::{Value, json};
 use std::sync::Arc;
-use web::params::{Params, Reader, codes};
+use web::params::{Params, Reader, codes, echo};
 use web::{App, Urls};
 
 /// Under which address the surface was called. Lists name addresses that the caller can follow.
@@ -194,7 +194,7 @@ fn cursor<T: TypedId>(reader: &mut Reader<'_>, name: &str) -> Result<Option<T>, 
 /// An id that a parameter names; 400 if it cannot be one.
 pub fn reference<T: TypedId>(param: &str, text: &str) -> Result<T, ApiError> {
     T::parse(text).ok_or_else(|| {
-        let shown: String = text.chars().take(80).collect();
+        let shown = echo(text);
         let message = format!("No such object: '{shown}'. {param} must be an id that begins with {}_.", T::PREFIX);
         ApiError::invalid("resource_missing", message).param(param)
     })

@@ -46,8 +46,6 @@ pub struct Event {
     /// The object that the event is about; the type's first part says of what kind.
     pub object: Core,
     pub snapshot: SnapshotId,
-    /// Old values of changed top-level fields, as JSON; only on `*.updated`.
-    pub previous: Option<String>,
     /// The request that caused it; `None` when the gateway acted by itself.
     pub request: Option<String>,
     pub idempotency_key: Option<String>,

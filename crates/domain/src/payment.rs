@@ -197,11 +197,14 @@ pub enum Refusal {
     },
 }
 
-const CONFIRMABLE: &[PaymentStatus] = &[
+/// States in which a payment may be confirmed.
+pub const CONFIRMABLE: &[PaymentStatus] = &[
     PaymentStatus::RequiresPaymentMethod,
     PaymentStatus::RequiresConfirmation,
     PaymentStatus::RequiresAction,
 ];
+/// How long to wait before an expiry that the provider refused is tried again.
+const EXPIRY_RETRY_US: i64 = crate::time::HOUR;
 const CAPTURABLE: &[PaymentStatus] = &[PaymentStatus::RequiresCapture];
 const CANCELABLE: &[PaymentStatus] = &[
     PaymentStatus::RequiresPaymentMethod,
@@ -209,8 +212,10 @@ const CANCELABLE: &[PaymentStatus] = &[
     PaymentStatus::RequiresAction,
     PaymentStatus::RequiresCapture,
 ];
-/// States in which what the payer owes may still be changed.
-pub const EDITABLE: &[PaymentStatus] = CONFIRMABLE;
+/// States in which what the payer owes may still be changed. Not while the payer authenticates: they
+/// are asked to agree to the attempt's amount and currency.
+pub const EDITABLE: &[PaymentStatus] =
+    &[PaymentStatus::RequiresPaymentMethod, PaymentStatus::RequiresConfirmation];
 
 fn expect_state(
     p: &Payment,
@@ -521,7 +526,9 @@ pub fn apply_change(
         ChangeOutcome::Refused { .. } | ChangeOutcome::NotFound => {
             p.operation = None;
             p.status = PaymentStatus::RequiresCapture;
-            p.cancellation_reason = None;
+            if p.cancellation_reason.take() == Some(CancellationReason::Automatic) {
+                p.capture_before = Some(now.plus(EXPIRY_RETRY_US));
+            }
             Applied::with(None, &[])
         }
         ChangeOutcome::Pending { check_at } => unknown_change(p, *check_at),

@@ -66,6 +66,8 @@ pub struct Delivery {
     pub status: DeliveryStatus,
     /// Attempts made so far.
     pub attempts: i64,
+    /// Attempts made when it was last sent again by hand: the schedule of retries begins anew there.
+    pub resent_from: Option<i64>,
     pub due_at: Timestamp,
     pub created_at: Timestamp,
 }

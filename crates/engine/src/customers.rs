@@ -95,7 +95,7 @@ impl Engine {
             changes.apply(tx, &mut customer)?;
             metadata(&mut customer.metadata)?;
             store::customers::insert(tx, &customer)?;
-            engine.tell(tx, call, &customer, EventType::CustomerCreated)?;
+            engine.tell(tx, call, &customer, None, EventType::CustomerCreated)?;
             Ok(View::Customer(customer))
         })
         .await
@@ -115,25 +115,27 @@ impl Engine {
             let scope = call.caller.scope;
             let mut customer =
                 store::customers::lock(tx, scope, id)?.ok_or_else(|| Error::not_found("customer", id))?;
+            let before = customer.clone();
             changes.apply(tx, &mut customer)?;
             metadata(&mut customer.metadata)?;
             store::customers::update(tx, &customer)?;
-            engine.tell(tx, call, &customer, EventType::CustomerUpdated)?;
+            engine.tell(tx, call, &customer, Some(before), EventType::CustomerUpdated)?;
             Ok(View::Customer(customer))
         })
         .await
     }
 
-    fn tell(&self, tx: &mut Tx<'_>, call: &Call, customer: &Customer, event: EventType) -> Result<(), Error> {
+    fn tell(
+        &self,
+        tx: &mut Tx<'_>,
+        call: &Call,
+        customer: &Customer,
+        before: Option<Customer>,
+        event: EventType,
+    ) -> Result<(), Error> {
         let at = self.object_time(tx, customer.scope, customer.clock)?;
-        let snapshot = Snapshot { customer: Some(customer.clone()), ..Snapshot::default() };
-        self.emit(
-            tx,
-            customer.scope,
-            &Cause::from(call),
-            at,
-            snapshot,
-            &[News::new(event, customer.id.core())],
-        )
+        let previous = before.map(|c| Box::new(Snapshot { customer: Some(c), ..Snapshot::default() }));
+        let snapshot = Snapshot { customer: Some(customer.clone()), previous, ..Snapshot::default() };
+        self.emit(tx, customer.scope, &Cause::from(call), at, snapshot, &[News::new(event, customer.id.core())])
     }
 }

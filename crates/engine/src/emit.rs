@@ -27,16 +27,15 @@ impl From<&Call> for Cause {
     }
 }
 
-/// One event to write: its type, the object it is about, and old values where it is an update.
+/// One event to write: its type and the object it is about.
 pub(crate) struct News {
     pub event_type: EventType,
     pub object: Core,
-    pub previous: Option<String>,
 }
 
 impl News {
     pub fn new(event_type: EventType, object: Core) -> News {
-        News { event_type, object, previous: None }
+        News { event_type, object }
     }
 }
 
@@ -69,7 +68,6 @@ impl Engine {
                 event_type: item.event_type,
                 object: item.object,
                 snapshot: snapshot_id,
-                previous: item.previous.clone(),
                 request: cause.request.clone(),
                 idempotency_key: cause.idempotency_key.clone(),
                 created_at: at,
@@ -84,6 +82,7 @@ impl Engine {
                     kind: DeliveryKind::V2,
                     status: DeliveryStatus::Pending,
                     attempts: 0,
+                    resent_from: None,
                     due_at: now,
                     created_at: now,
                 };

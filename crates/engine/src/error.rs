@@ -28,10 +28,11 @@ pub enum Error {
         code: &'static str,
         message: String,
     },
-    /// The payment's state or facts do not allow the command.
+    /// The payment's state or facts do not allow the command. With the payment as it is stored, unless
+    /// the refused command was to create it.
     Payment {
         refusal: Refusal,
-        payment: Box<PaymentView>,
+        payment: Option<Box<PaymentView>>,
     },
     Refund {
         refusal: RefundRefusal,

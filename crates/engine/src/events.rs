@@ -139,7 +139,7 @@ impl Engine {
         let made = delivery.attempts + 1;
         let row = DeliveryAttempt {
             n: made,
-            cause: if delivery.status == DeliveryStatus::Pending { "automatic" } else { "manual" }.to_owned(),
+            cause: if delivery.resent_from == Some(delivery.attempts) { "manual" } else { "automatic" }.to_owned(),
             url: attempted.url.clone(),
             started_at: attempted.started_at,
             duration_us: attempted.duration_us,
@@ -154,7 +154,7 @@ impl Engine {
             || attempted.result.as_ref().err().is_some_and(|e| e == "timeout");
         let retry_after =
             matches!(attempted.result, Ok(429 | 503)).then_some(attempted.retry_after).flatten();
-        let next = if ok { None } else { next_attempt(made, now, jitter, overloaded, retry_after) };
+        let next = if ok { None } else { next_attempt(made - delivery.resent_from.unwrap_or(0), now, jitter, overloaded, retry_after) };
         let (status, due) = match (ok, next) {
             (true, _) => (DeliveryStatus::Succeeded, delivery.due_at),
             (false, Some(at)) => (DeliveryStatus::Pending, at),
@@ -247,9 +247,7 @@ impl Engine {
     ) -> Result<(), Error> {
         let now = self.now();
         if let Some(known) = store::webhooks::find_delivery(tx, event, endpoint.id)? {
-            // The log of attempts goes on; the schedule of retries begins anew only when it was over.
-            store::webhooks::settle_delivery(tx, known.id, DeliveryStatus::Pending, known.attempts, now)?;
-            return Ok(());
+            return Ok(store::webhooks::requeue(tx, known.id, now)?);
         }
         let delivery = Delivery {
             id: self.ids.next(),
@@ -259,6 +257,7 @@ impl Engine {
             kind: DeliveryKind::V2,
             status: DeliveryStatus::Pending,
             attempts: 0,
+            resent_from: None,
             due_at: now,
             created_at: now,
         };

@@ -42,6 +42,7 @@ impl Engine {
     {
         self.command(call, move |engine, tx, call| {
             let mut method = lock(tx, call, id)?;
+            let before = method.clone();
             if let Some(billing) = &changes.billing {
                 method.billing.clone_from(billing);
             }
@@ -61,7 +62,7 @@ impl Engine {
             }
             metadata(&mut method.metadata)?;
             store::payment_methods::update(tx, &method)?;
-            engine.method_news(tx, call, &method, EventType::PaymentMethodUpdated)?;
+            engine.method_news(tx, call, &method, Some(before), EventType::PaymentMethodUpdated)?;
             Ok(View::PaymentMethod(method))
         })
         .await
@@ -103,7 +104,7 @@ impl Engine {
                 MethodChoice::New(_) => store::payment_methods::insert(tx, &method)?,
                 MethodChoice::Saved(_) | MethodChoice::Keep => store::payment_methods::update(tx, &method)?,
             }
-            engine.method_news(tx, call, &method, EventType::PaymentMethodAttached)?;
+            engine.method_news(tx, call, &method, None, EventType::PaymentMethodAttached)?;
             Ok(View::PaymentMethod(method))
         })
         .await
@@ -124,7 +125,7 @@ impl Engine {
                 owner.default_payment_method = None;
                 store::customers::update(tx, &owner)?;
             }
-            engine.method_news(tx, call, &method, EventType::PaymentMethodDetached)?;
+            engine.method_news(tx, call, &method, None, EventType::PaymentMethodDetached)?;
             Ok(View::PaymentMethod(method))
         })
         .await
@@ -135,17 +136,13 @@ impl Engine {
         tx: &mut Tx<'_>,
         call: &Call,
         method: &PaymentMethod,
+        before: Option<PaymentMethod>,
         event: EventType,
     ) -> Result<(), Error> {
-        let snapshot = Snapshot { method: Some(method.clone()), ..Snapshot::default() };
-        self.emit(
-            tx,
-            method.scope,
-            &Cause::from(call),
-            self.now(),
-            snapshot,
-            &[News::new(event, method.id.core())],
-        )
+        let previous = before.map(|m| Box::new(Snapshot { method: Some(m), ..Snapshot::default() }));
+        let snapshot = Snapshot { method: Some(method.clone()), previous, ..Snapshot::default() };
+        let news = [News::new(event, method.id.core())];
+        self.emit(tx, method.scope, &Cause::from(call), self.now(), snapshot, &news)
     }
 }
 

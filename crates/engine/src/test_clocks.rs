@@ -65,11 +65,27 @@ impl Engine {
 
     /// Removes a clock. What lived by it goes on by the wall clock.
     pub async fn delete_clock(&self, call: &Call, id: ClockId) -> Result<Reply, Error> {
+        let scope = call.caller.scope;
+        loop {
+            // In small commits: a clock may have many payments, and other writers wait meanwhile.
+            let more = self.store.write(move |tx| {
+                match store::test_clocks::get(tx, scope, id)? {
+                    Some(clock) if clock.status == ClockStatus::Ready => {
+                        Ok::<_, Error>(store::test_clocks::release(tx, id, BULK_ROWS)?)
+                    }
+                    _ => Ok(false),
+                }
+            });
+            if !more.await? {
+                break;
+            }
+        }
         self.command(call, move |engine, tx, call| {
             let clock = lock(tx, call, id)?;
             if clock.status == ClockStatus::Advancing {
                 return Err(Error::Clock(test_clock::AdvanceRefusal::StillAdvancing));
             }
+            while store::test_clocks::release(tx, id, BULK_ROWS)? {}
             store::test_clocks::delete(tx, id)?;
             engine.clock_news(tx, &Cause::from(call), &clock, EventType::TestClockDeleted)?;
             Ok(View::ClockDeleted(id))

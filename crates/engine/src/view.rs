@@ -69,6 +69,8 @@ pub struct Snapshot {
     pub method: Option<PaymentMethod>,
     pub clock: Option<TestClock>,
     pub balances: Option<Vec<Balance>>,
+    /// What an updated object was before, for events that say what changed.
+    pub previous: Option<Box<Snapshot>>,
 }
 
 /// A merchant's balance in one currency as a snapshot keeps it.

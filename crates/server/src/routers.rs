@@ -4,7 +4,7 @@ use crate::health::{self, Health};
 use crate::metrics::{self, Metrics};
 use axum::Router;
 use axum::extract::Request;
-use axum::http::{StatusCode, header};
+use axum::http::{StatusCode, Version, header};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use std::sync::Arc;
@@ -25,7 +25,7 @@ pub(crate) struct Routers {
 impl Routers {
     pub fn new(app: &App, health: &Health, metrics: &Arc<Metrics>) -> Routers {
         let finish = |router: Router| {
-            let router = web::middleware::wrap(router.layer(from_fn(deadline)));
+            let router = web::middleware::wrap(router.layer(from_fn(deadline)).layer(from_fn(one_host)));
             router.layer(from_fn_with_state(metrics.clone(), metrics::record))
         };
         let with_health = |surface: Router| finish(health::routes(health.clone()).fallback_service(surface));
@@ -52,6 +52,18 @@ pub(crate) fn not_found() -> Response {
     let message = "There is nothing at this address. The API is on another port: see what paymentgate printed at \
                    its start.";
     error(StatusCode::NOT_FOUND, "invalid_request_error", "resource_missing", message)
+}
+
+/// Refuses a request that names no host, or two: a proxy in front may have gone by the other one (RFC 9112,
+/// section 3.2).
+async fn one_host(request: Request, next: Next) -> Response {
+    let named = request.headers().get_all(header::HOST).iter().count();
+    if named == 1 || (named == 0 && request.version() < Version::HTTP_11) {
+        return next.run(request).await;
+    }
+    let message = "The request must have exactly one Host header.";
+    let response = error(StatusCode::BAD_REQUEST, "invalid_request_error", "host_invalid", message);
+    ([(header::CONNECTION, "close")], response).into_response()
 }
 
 async fn deadline(request: Request, next: Next) -> Response {

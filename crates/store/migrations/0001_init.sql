@@ -318,7 +318,6 @@ CREATE TABLE events (
     type TEXT NOT NULL,
     object BYTEA NOT NULL,
     snapshot BYTEA NOT NULL,
-    previous TEXT,
     request TEXT,
     idempotency_key TEXT,
     created_at BIGINT NOT NULL
@@ -356,6 +355,8 @@ CREATE TABLE deliveries (
     kind TEXT NOT NULL,
     status TEXT NOT NULL,
     attempts BIGINT NOT NULL,
+    -- Attempts made when it was last sent again by hand: the schedule of retries begins anew there.
+    resent_from BIGINT,
     due_at BIGINT NOT NULL,
     claimed_until BIGINT NOT NULL,
     body BYTEA,
@@ -441,6 +442,7 @@ CREATE TABLE sandbox_charges (
     refunded BIGINT NOT NULL,
     decline TEXT,
     settles_at BIGINT,
+    challenged BIGINT NOT NULL,
     calls BIGINT NOT NULL
 );
 

@@ -112,3 +112,9 @@ pub fn list(
     );
     page::list(tx, &TABLE, scope, &filters, query, attempt)
 }
+
+/// Every attempt of a payment, listed or not, oldest first.
+pub fn of_payment(tx: &mut Tx<'_>, scope: Scope, payment: PaymentId) -> Result<Vec<Attempt>, StoreError> {
+    let rest = "attempts WHERE payment = ?1 AND merchant = ?2 AND live = ?3 ORDER BY created_at, id";
+    tx.all(&select(COLUMNS, rest), params![payment, scope.merchant, scope.mode], attempt)
+}

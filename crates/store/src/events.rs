@@ -1,13 +1,13 @@
 use crate::error::StoreError;
 use crate::page::{self, Listed, PageQuery, Table, select};
 use crate::params;
-use crate::tx::{Param, Row, Tx};
+use crate::tx::{Param, Row, ToParam, Tx};
 use domain::event::Event;
-use domain::id::{EventId, SnapshotId};
+use domain::id::{Core, EventId, SnapshotId};
 use domain::scope::Scope;
 
 const COLUMNS: &str =
-    "id, merchant, live, type, object, snapshot, previous, request, idempotency_key, created_at";
+    "id, merchant, live, type, object, snapshot, request, idempotency_key, created_at";
 
 const TABLE: Table = Table { name: "events", columns: COLUMNS, id: "id" };
 
@@ -18,7 +18,6 @@ fn event(row: &mut Row<'_>) -> Result<Event, StoreError> {
         event_type: row.next()?,
         object: row.next()?,
         snapshot: row.next()?,
-        previous: row.next()?,
         request: row.next()?,
         idempotency_key: row.next()?,
         created_at: row.next()?,
@@ -36,8 +35,8 @@ pub fn snapshot(tx: &mut Tx<'_>, id: SnapshotId) -> Result<String, StoreError> {
 
 pub fn insert(tx: &mut Tx<'_>, e: &Event) -> Result<(), StoreError> {
     tx.execute(
-        "INSERT INTO events (id, merchant, live, type, object, snapshot, previous, request, idempotency_key, \
-         created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+        "INSERT INTO events (id, merchant, live, type, object, snapshot, request, idempotency_key, \
+         created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
         params![
             e.id,
             e.scope.merchant,
@@ -45,7 +44,6 @@ pub fn insert(tx: &mut Tx<'_>, e: &Event) -> Result<(), StoreError> {
             e.event_type,
             e.object,
             e.snapshot,
-            e.previous,
             e.request,
             e.idempotency_key,
             e.created_at,
@@ -64,6 +62,9 @@ pub fn get(tx: &mut Tx<'_>, scope: Scope, id: EventId) -> Result<Option<Event>, 
 pub struct EventFilter {
     /// Only these types; all when empty.
     pub types: Vec<domain::event::EventType>,
+    /// Only those with this id or a later one: ids carry wall-clock time, whatever clock the object
+    /// lives by.
+    pub from: Option<Core>,
     /// Only those whose deliveries all succeeded (true) or not (false).
     pub delivered: Option<bool>,
 }
@@ -72,14 +73,17 @@ const UNDELIVERED: &str =
     "(SELECT COUNT(*) FROM deliveries d WHERE d.event = events.id AND d.status <> 'succeeded')";
 
 pub fn list(tx: &mut Tx<'_>, scope: Scope, filter: &EventFilter, query: &PageQuery) -> Listed<Event> {
-    let delivered = format!("CASE WHEN {UNDELIVERED} = 0 THEN 1 ELSE 0 END");
+    // PostgreSQL takes bare digits for 32-bit integers, as which our parameters cannot be bound.
+    let truth = "THEN CAST(1 AS BIGINT) ELSE CAST(0 AS BIGINT) END";
+    let delivered = format!("CASE WHEN {UNDELIVERED} = 0 {truth}");
     let mut filters = Vec::new();
+    filters.extend(filter.from.as_ref().map(|core| ("id >=", core.param())));
     if let Some(wanted) = filter.delivered {
         filters.push((delivered.as_str(), Param::Int(i64::from(wanted))));
     }
     // The types come from our own list, so they may stand in the text.
     let kinds: Vec<String> = filter.types.iter().map(|t| format!("'{}'", t.as_str())).collect();
-    let of_kind = format!("CASE WHEN type IN ({}) THEN 1 ELSE 0 END", kinds.join(", "));
+    let of_kind = format!("CASE WHEN type IN ({}) {truth}", kinds.join(", "));
     if !kinds.is_empty() {
         filters.push((of_kind.as_str(), Param::Int(1)));
     }

@@ -19,6 +19,7 @@ use domain::id::{Core, JournalId};
 use domain::ledger::{AccountKey, AccountKind, JournalDraft, SealedJournal, seal_digest};
 use domain::scope::Scope;
 use domain::time::{MINUTE, Timestamp};
+use std::fmt::Write;
 
 /// How old a journal's id may be when it is written.
 pub const POST_WITHIN_US: i64 = 2 * MINUTE;
@@ -50,7 +51,8 @@ pub fn post(
     if wall_clock().0.saturating_sub(id_instant(id.0).0) > POST_WITHIN_US {
         return Err(StoreError::Unavailable("a posting waited too long for the database".to_owned()));
     }
-    ensure_accounts(tx, draft.lines.iter().map(|l| l.account))?;
+    let accounts: Vec<(i64, AccountKey)> = draft.lines.iter().map(|l| (l.account.id(), l.account)).collect();
+    ensure_accounts(tx, &accounts)?;
     tx.execute(
         "INSERT INTO journals (id, merchant, live, currency, kind, object, n, effective_at, recorded_at, reverses) \
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, NULL)",
@@ -67,7 +69,7 @@ pub fn post(
         ],
     )?;
     let lines: Vec<(i64, i64, i64)> =
-        draft.lines.iter().zip(1..).map(|(line, n)| (n, line.account.id(), line.amount)).collect();
+        draft.lines.iter().zip(&accounts).zip(1..).map(|((line, (id, _)), n)| (n, *id, line.amount)).collect();
     let entries: Vec<Param<'_>> = lines
         .iter()
         .flat_map(|(n, account, amount)| [id.param(), n.param(), account.param(), amount.param()])
@@ -87,29 +89,40 @@ pub fn post(
 fn values(head: &str, width: usize, rows: usize) -> String {
     let mut sql = head.to_owned();
     for row in 0..rows {
-        sql.push_str(if row == 0 { " (" } else { ", (" });
-        for column in 0..width {
-            let comma = if column == 0 { "" } else { ", " };
-            sql.push_str(&format!("{comma}?{}", row * width + column + 1));
-        }
-        sql.push(')');
+        sql.push_str(if row == 0 { " " } else { ", " });
+        markers(&mut sql, row * width, width);
     }
     sql
 }
 
-fn ensure_accounts(tx: &mut Tx<'_>, accounts: impl Iterator<Item = AccountKey>) -> Result<(), StoreError> {
-    for account in accounts {
+/// Appends `(?n, …)`: `count` markers behind the first `before`.
+fn markers(sql: &mut String, before: usize, count: usize) {
+    for column in 0..count {
+        sql.push_str(if column == 0 { "(" } else { ", " });
+        // Writing to a string cannot fail.
+        let _ = write!(sql, "?{}", before + column + 1);
+    }
+    sql.push(')');
+}
+
+/// Opens those accounts that do not exist yet. Nearly always all do, so they are counted first: that is
+/// one statement on the way of every posting, and no row is written for nothing.
+fn ensure_accounts(tx: &mut Tx<'_>, accounts: &[(i64, AccountKey)]) -> Result<(), StoreError> {
+    let mut ids: Vec<i64> = accounts.iter().map(|(id, _)| *id).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    let mut sql = "SELECT COUNT(*) FROM ledger_accounts WHERE id IN ".to_owned();
+    markers(&mut sql, 0, ids.len());
+    let wanted: Vec<Param<'_>> = ids.iter().map(ToParam::param).collect();
+    let known: i64 = tx.one(&sql, &wanted, |r| r.next())?;
+    if usize::try_from(known) == Ok(ids.len()) {
+        return Ok(());
+    }
+    for (id, account) in accounts {
         tx.execute(
             "INSERT INTO ledger_accounts (id, merchant, live, currency, kind, owner, folded_debit, folded_credit) \
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0, 0) ON CONFLICT (id) DO NOTHING",
-            params![
-                account.id(),
-                account.scope.merchant,
-                account.scope.mode,
-                account.currency,
-                account.kind,
-                account.owner
-            ],
+            params![id, account.scope.merchant, account.scope.mode, account.currency, account.kind, account.owner],
         )?;
     }
     Ok(())
@@ -118,7 +131,7 @@ fn ensure_accounts(tx: &mut Tx<'_>, accounts: impl Iterator<Item = AccountKey>) 
 /// Balance of an account (debits less credits), read under its lock: until the transaction ends no
 /// other debit with a floor can pass. The account is created if need be.
 pub fn lock_balance(tx: &mut Tx<'_>, account: AccountKey) -> Result<i64, StoreError> {
-    ensure_accounts(tx, std::iter::once(account))?;
+    ensure_accounts(tx, &[(account.id(), account)])?;
     let folded: i64 = tx.one(
         "SELECT folded_debit - folded_credit FROM ledger_accounts WHERE id = ?1 /* for update */",
         params![account.id()],

@@ -25,6 +25,7 @@ pub struct Check {
 
 /// Runs every check in one consistent read.
 pub fn verify(tx: &mut Tx<'_>) -> Result<Vec<Check>, StoreError> {
+    tx.allow_long_statements()?;
     let mut checks = Vec::new();
     for (rule, count, broken) in RULES {
         let counted = tx.one(count, &[], |r| r.next())?;
@@ -131,6 +132,13 @@ const RULES: &[(&str, &str, &str)] = &[
         "SELECT 'payment', p.id, CAST(COUNT(j.id) AS BIGINT) FROM payments p JOIN attempts a ON a.payment = p.id \
          LEFT JOIN journals j ON j.id = a.journal AND j.kind IN ('sale', 'capture') GROUP BY p.id, p.amount_received \
          HAVING COUNT(j.id) <> CASE WHEN p.amount_received > 0 THEN 1 ELSE 0 END",
+    ),
+    (
+        "a captured attempt is in its payment's currency, and an automatic capture took all of it",
+        "SELECT COUNT(*) FROM attempts WHERE amount_captured > 0",
+        "SELECT 'attempt', a.id, a.amount_captured FROM attempts a JOIN payments p ON p.id = a.payment \
+         WHERE a.amount_captured > 0 AND (a.currency <> p.currency OR (p.capture_method <> 'manual' \
+         AND a.amount_captured <> p.amount + p.surcharge))",
     ),
     (
         "every open authorisation is held once: memo holds equal what is capturable",

@@ -44,7 +44,8 @@ pub(crate) struct Table {
     pub id: &'static str,
 }
 
-/// Reads one page of `table` within `scope`, narrowed by `filters` (`column = value` each).
+/// Reads one page of `table` within `scope`, narrowed by `filters`: `column = value` each,
+/// or `column >= value` where the text names that comparison.
 pub(crate) fn list<T>(
     tx: &mut Tx<'_>,
     table: &Table,
@@ -56,7 +57,13 @@ pub(crate) fn list<T>(
     let mut sql = format!("SELECT {} FROM {} WHERE merchant = ?1 AND live = ?2", table.columns, table.name);
     let mut params: Vec<Param<'_>> = vec![scope.merchant.param(), scope.mode.param()];
     let mut conditions: Vec<(String, Param<'_>)> =
-        filters.iter().map(|(column, value)| (format!("{column} ="), *value)).collect();
+        filters
+            .iter()
+            .map(|(column, value)| {
+                let condition = if column.ends_with(">=") { (*column).to_owned() } else { format!("{column} =") };
+                (condition, *value)
+            })
+            .collect();
     conditions.extend(query.created_from.map(|t| ("created_at >=".to_owned(), Param::Int(t.0))));
     conditions.extend(query.created_to.map(|t| ("created_at <=".to_owned(), Param::Int(t.0))));
     for (condition, value) in conditions {

@@ -30,6 +30,8 @@ pub struct SandboxCharge {
     pub refunded: i64,
     pub decline: Option<String>,
     pub settles_at: Option<Timestamp>,
+    /// The payer was asked to authenticate.
+    pub challenged: bool,
     /// How often the attempt was submitted; more than one is a repetition that charged nobody again.
     pub calls: i64,
 }
@@ -49,18 +51,19 @@ fn charge(row: &mut Row<'_>) -> Result<SandboxCharge, StoreError> {
         refunded: row.next()?,
         decline: row.next()?,
         settles_at: row.next()?,
+        challenged: row.next()?,
         calls: row.next()?,
     })
 }
 
 const COLUMNS: &str =
-    "attempt, token, amount, currency, state, captured, refunded, decline, settles_at, calls";
+    "attempt, token, amount, currency, state, captured, refunded, decline, settles_at, challenged, calls";
 
 /// Records a charge, or counts one more call for a charge that is known; true when it is new.
 pub fn submit(tx: &mut Tx<'_>, c: &SandboxCharge) -> Result<bool, StoreError> {
     let new = tx.execute(
         "INSERT INTO sandbox_charges (attempt, token, amount, currency, state, captured, refunded, decline, \
-         settles_at, calls) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 1) ON CONFLICT (attempt) DO NOTHING",
+         settles_at, challenged, calls) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 1) ON CONFLICT (attempt) DO NOTHING",
         params![
             c.attempt,
             c.token,
@@ -70,7 +73,8 @@ pub fn submit(tx: &mut Tx<'_>, c: &SandboxCharge) -> Result<bool, StoreError> {
             c.captured,
             c.refunded,
             c.decline,
-            c.settles_at
+            c.settles_at,
+            c.challenged
         ],
     )?;
     if new == 0 {

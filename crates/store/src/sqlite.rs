@@ -1,7 +1,7 @@
 //! The embedded engine: one writer with group commit, readers beside it.
 //!
-//! The writer takes every closure that is waiting, runs each in a savepoint of one transaction,
-//! commits once and answers all. A closure that refuses rolls back its own savepoint only. With
+//! The writer takes every closure that is waiting, runs all in one transaction, commits once and
+//! answers all. A closure that refuses has no effect, and none on the others (see [`Batch`]). With
 //! `synchronous=FULL` the commit is on disk before anyone is answered.
 
 use crate::Schema;
@@ -20,6 +20,8 @@ use tokio::sync::mpsc;
 const BATCH_MAX: usize = 128;
 /// No closure is added to a commit after this long, so that the first in it does not wait for ever.
 const BATCH_TIME: Duration = Duration::from_millis(8);
+/// Batches that take savepoints after one had to be run again.
+const CAREFUL_BATCHES: u32 = 64;
 /// Closures that may wait for the writer; further callers wait for a place.
 const QUEUE: usize = 1_024;
 const READERS: usize = 4;
@@ -85,34 +87,101 @@ pub(crate) fn spawn(
 }
 
 fn write_loop(conn: &rusqlite::Connection, mut jobs: mpsc::Receiver<Box<dyn Job>>, wakes: &Wakes) {
-    let mut batch: Vec<Box<dyn Job>> = Vec::with_capacity(BATCH_MAX);
+    let mut batch = Batch { conn, jobs: Vec::with_capacity(BATCH_MAX), flags: 0, careful: 0 };
     while let Some(first) = jobs.blocking_recv() {
-        if let Err(e) = conn.execute_batch("BEGIN IMMEDIATE") {
-            first.finish(Err(e.into()));
-            continue;
-        }
-        let started = Instant::now();
-        let mut flags = 0u8;
-        let mut next = Some(first);
-        while let Some(mut job) = next.take() {
-            flags |= run_in_savepoint(conn, job.as_mut());
-            batch.push(job);
-            if batch.len() < BATCH_MAX && started.elapsed() < BATCH_TIME {
-                next = jobs.try_recv().ok();
-            }
-        }
-        let outcome = commit(conn);
-        wakes.batch(batch.len());
+        let outcome = batch.run(first, &mut jobs);
         let kept = outcome.is_ok();
-        for job in batch.drain(..) {
+        wakes.batch(batch.jobs.len());
+        for job in batch.jobs.drain(..) {
             job.finish(outcome.clone());
         }
         if kept {
-            wakes.raise(flags);
+            wakes.raise(batch.flags);
         }
     }
     // Leave a tidy file behind: the next start has no log to replay.
     let _ = conn.execute_batch("PRAGMA wal_checkpoint(TRUNCATE);");
+}
+
+/// The closures of one commit.
+///
+/// A savepoint costs a copy of every page that its closure touches, and almost every closure is kept.
+/// So closures run without one at first. When one refuses after it has written, the transaction is
+/// rolled back and all of them run again, each in a savepoint of its own; the next few batches then
+/// take savepoints from the start, so that refusals in a row do not double the work of everyone.
+struct Batch<'c> {
+    conn: &'c rusqlite::Connection,
+    jobs: Vec<Box<dyn Job>>,
+    flags: u8,
+    /// Batches that take savepoints from the start.
+    careful: u32,
+}
+
+impl Batch<'_> {
+    /// Runs `first` and what else is waiting, and commits.
+    fn run(
+        &mut self,
+        first: Box<dyn Job>,
+        waiting: &mut mpsc::Receiver<Box<dyn Job>>,
+    ) -> Result<(), StoreError> {
+        let apart = self.careful > 0;
+        self.careful = self.careful.saturating_sub(1);
+        self.flags = 0;
+        self.jobs.push(first);
+        begin(self.conn)?;
+        let started = Instant::now();
+        let mut ran = 0;
+        while let Some(job) = self.jobs.get_mut(ran) {
+            ran += 1;
+            if apart {
+                self.flags |= run_in_savepoint(self.conn, job.as_mut());
+            } else {
+                match run_bare(self.conn, job.as_mut()) {
+                    Some(flags) => self.flags |= flags,
+                    None => return self.again(),
+                }
+            }
+            // SQLite itself rolled everything back, as on a full disk: nothing may run outside.
+            if self.conn.is_autocommit() {
+                break;
+            }
+            if ran < BATCH_MAX && started.elapsed() < BATCH_TIME {
+                self.jobs.extend(waiting.try_recv().ok());
+            }
+        }
+        commit(self.conn)
+    }
+
+    /// Runs all closures a second time, apart from each other.
+    fn again(&mut self) -> Result<(), StoreError> {
+        self.careful = CAREFUL_BATCHES;
+        self.flags = 0;
+        if !self.conn.is_autocommit() {
+            self.conn.execute_batch("ROLLBACK")?;
+        }
+        begin(self.conn)?;
+        for job in self.jobs.iter_mut().take_while(|_| !self.conn.is_autocommit()) {
+            self.flags |= run_in_savepoint(self.conn, job.as_mut());
+        }
+        commit(self.conn)
+    }
+}
+
+fn begin(conn: &rusqlite::Connection) -> Result<(), StoreError> {
+    Ok(conn.prepare_cached("BEGIN IMMEDIATE")?.raw_execute().map(|_| ())?)
+}
+
+/// Runs a closure in the open transaction. `None` when it refused and left changes behind, which only
+/// a rollback of the transaction can undo.
+fn run_bare(conn: &rusqlite::Connection, job: &mut dyn Job) -> Option<u8> {
+    // Statements that fail undo themselves and count no changes.
+    let before = conn.total_changes();
+    let mut tx = Tx::new(Conn::Sqlite(conn));
+    let keep = job.run(&mut tx);
+    if keep {
+        return Some(tx.wakes);
+    }
+    (conn.total_changes() == before && !conn.is_autocommit()).then_some(0)
 }
 
 /// Commits, or makes sure that nothing stays open.
@@ -155,5 +224,114 @@ fn read_loop(conn: &rusqlite::Connection, reads: &Mutex<std_mpsc::Receiver<Box<d
             let _ = conn.execute_batch("ROLLBACK");
         }
         job.finish(outcome);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::job::job;
+    use crate::params;
+    use tokio::sync::oneshot::Receiver;
+
+    type Answer = Result<i64, StoreError>;
+
+    fn insert(tx: &mut Tx<'_>, n: i64) -> Result<u64, StoreError> {
+        tx.execute("INSERT INTO t (n) VALUES (?1)", params![n])
+    }
+
+    fn keep(n: i64) -> (Box<dyn Job>, Receiver<Answer>) {
+        job(move |tx| insert(tx, n).map(|_| n))
+    }
+
+    fn refuse_after_writing(n: i64) -> (Box<dyn Job>, Receiver<Answer>) {
+        job(move |tx| {
+            insert(tx, n)?;
+            Err(StoreError::Conflict("refused".to_owned()))
+        })
+    }
+
+    fn panic_after_writing(n: i64) -> (Box<dyn Job>, Receiver<Answer>) {
+        job(move |tx| {
+            insert(tx, n)?;
+            panic!("a closure that panics, for a test");
+        })
+    }
+
+    /// Runs closures that were all waiting when the writer looked: the answers, the rows, the commits.
+    fn run(closures: Vec<(Box<dyn Job>, Receiver<Answer>)>) -> (Vec<Option<i64>>, Vec<i64>, u64) {
+        let conn = rusqlite::Connection::open_in_memory().expect("a database");
+        conn.execute_batch("CREATE TABLE t (n INTEGER PRIMARY KEY)").expect("a table");
+        let (sender, jobs) = mpsc::channel(closures.len());
+        let mut answers = Vec::new();
+        for (job, answer) in closures {
+            assert!(sender.try_send(job).is_ok());
+            answers.push(answer);
+        }
+        drop(sender);
+        let wakes = Wakes::default();
+        write_loop(&conn, jobs, &wakes);
+        let answers = answers.into_iter().map(|mut a| a.try_recv().expect("an answer").ok()).collect();
+        let mut rows = conn.prepare("SELECT n FROM t ORDER BY n").expect("a query");
+        let rows = rows.query_map([], |r| r.get(0)).expect("rows").collect::<Result<Vec<i64>, _>>().expect("rows");
+        assert!(conn.is_autocommit());
+        (answers, rows, wakes.counts().0)
+    }
+
+    #[test]
+    fn what_is_kept_is_one_commit() {
+        let (answers, rows, commits) = run((1..=5).map(keep).collect());
+        assert_eq!((answers, rows, commits), ((1..=5).map(Some).collect(), (1..=5).collect(), 1));
+    }
+
+    #[test]
+    fn a_refusal_undoes_its_own_writes_alone() {
+        for spoiler in [refuse_after_writing, panic_after_writing] {
+            let (answers, rows, commits) = run(vec![keep(1), spoiler(2), keep(3), spoiler(4), keep(5)]);
+            assert_eq!(answers, [Some(1), None, Some(3), None, Some(5)]);
+            assert_eq!(rows, [1, 3, 5]);
+            // The batch that was spoilt, and the one after it, which takes savepoints from the start.
+            assert_eq!(commits, 2);
+        }
+    }
+
+    #[test]
+    fn a_refusal_without_writes_costs_nothing() {
+        let early = || job(|_| Err::<i64, _>(StoreError::Conflict("refused".to_owned())));
+        // A statement that fails leaves nothing behind either.
+        let (answers, rows, commits) = run(vec![keep(1), early(), keep(1), keep(2)]);
+        assert_eq!((answers, rows, commits), (vec![Some(1), None, None, Some(2)], vec![1, 2], 1));
+    }
+
+    #[test]
+    fn a_rollback_by_the_database_fails_everyone() {
+        let hostile = || {
+            job(|tx| {
+                // As SQLite does by itself on a full disk; the closure does not even notice.
+                tx.execute("INSERT OR ROLLBACK INTO t (n) VALUES (1)", &[]).ok();
+                Ok(9)
+            })
+        };
+        let (answers, rows, _) = run(vec![keep(1), hostile(), keep(2)]);
+        assert_eq!(answers[..2], [None, None]);
+        assert!(!rows.contains(&1), "{rows:?}");
+        assert_eq!(answers[2].is_some(), rows.contains(&2));
+    }
+
+    #[test]
+    fn savepoints_are_taken_for_a_while_and_then_no_more() {
+        let conn = rusqlite::Connection::open_in_memory().expect("a database");
+        conn.execute_batch("CREATE TABLE t (n INTEGER PRIMARY KEY)").expect("a table");
+        let (_sender, mut waiting) = mpsc::channel(1);
+        let mut batch = Batch { conn: &conn, jobs: Vec::new(), flags: 0, careful: 0 };
+        batch.run(refuse_after_writing(1).0, &mut waiting).expect("committed");
+        assert_eq!(batch.careful, CAREFUL_BATCHES);
+        for n in 0..CAREFUL_BATCHES {
+            batch.jobs.clear();
+            batch.run(refuse_after_writing(i64::from(n)).0, &mut waiting).expect("committed");
+        }
+        assert_eq!(batch.careful, 0);
+        let rows: i64 = conn.query_row("SELECT COUNT(*) FROM t", [], |r| r.get(0)).expect("a count");
+        assert_eq!(rows, 0);
     }
 }

@@ -56,6 +56,18 @@ pub fn delete(tx: &mut Tx<'_>, id: ClockId) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Moves up to `limit` of each kind of what lives by a clock to the wall clock; whether any was left.
+pub fn release(tx: &mut Tx<'_>, id: ClockId, limit: i64) -> Result<bool, StoreError> {
+    let mut moved = 0;
+    for table in ["payments", "customers", "jobs"] {
+        let sql = format!(
+            "UPDATE {table} SET clock = NULL WHERE id IN (SELECT id FROM {table} WHERE clock = ?1 LIMIT ?2)"
+        );
+        moved += tx.execute(&sql, params![id, limit])?;
+    }
+    Ok(moved > 0)
+}
+
 pub fn get(tx: &mut Tx<'_>, scope: Scope, id: ClockId) -> Result<Option<TestClock>, StoreError> {
     let sql = select(COLUMNS, "test_clocks WHERE id = ?1 AND merchant = ?2 AND live = ?3");
     tx.opt(&sql, params![id, scope.merchant, scope.mode], clock)

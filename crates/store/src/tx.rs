@@ -419,6 +419,14 @@ impl<'c> Tx<'c> {
         self.wakes |= 1 << wake as u8;
     }
 
+    /// Lifts the time limit of statements for the rest of this transaction: for work over whole tables.
+    pub fn allow_long_statements(&mut self) -> Result<(), StoreError> {
+        match &mut self.conn {
+            Conn::Sqlite(_) => Ok(()),
+            Conn::Postgres(conn) => Ok(conn.client.batch_execute("SET LOCAL statement_timeout = 0")?),
+        }
+    }
+
     /// Asks that the closure be run again from the start, because another transaction won a race. The
     /// closure must return an error now.
     pub fn run_again(&mut self) {

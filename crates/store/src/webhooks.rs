@@ -156,7 +156,7 @@ pub fn rotate_secret(
 }
 
 const DELIVERY_COLUMNS: &str =
-    "id, merchant, live, event, endpoint, kind, status, attempts, due_at, created_at";
+    "id, merchant, live, event, endpoint, kind, status, attempts, resent_from, due_at, created_at";
 
 const DELIVERIES: Table = Table { name: "deliveries", columns: DELIVERY_COLUMNS, id: "id" };
 
@@ -169,6 +169,7 @@ fn delivery(row: &mut Row<'_>) -> Result<Delivery, StoreError> {
         kind: row.next()?,
         status: row.next()?,
         attempts: row.next()?,
+        resent_from: row.next()?,
         due_at: row.next()?,
         created_at: row.next()?,
     })
@@ -316,6 +317,16 @@ pub fn attempts(tx: &mut Tx<'_>, id: DeliveryId) -> Result<Vec<DeliveryAttempt>,
             })
         },
     )
+}
+
+/// Sends a delivery once more, now, with a schedule of retries that begins anew. A claim stays: an
+/// attempt that is under way is not doubled, the next one follows it.
+pub fn requeue(tx: &mut Tx<'_>, id: DeliveryId, due_at: Timestamp) -> Result<(), StoreError> {
+    tx.execute(
+        "UPDATE deliveries SET status = 'pending', resent_from = attempts, due_at = ?1 WHERE id = ?2",
+        params![due_at, id],
+    )?;
+    Ok(())
 }
 
 /// Records where a delivery stands, and ends its claim.

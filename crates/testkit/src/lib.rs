@@ -2,6 +2,7 @@
 //! them. Only tests and benchmarks depend on this crate.
 
 mod app;
+pub mod bench;
 mod db;
 mod random;
 mod receiver;

@@ -6,11 +6,11 @@ use crate::render;
 use crate::reply::ReplyKind;
 use crate::request::{Answer, Request, expand_paths, optional_reference, page_query};
 use domain::event::EventType;
-use domain::id::{EventId, WebhookEndpointId};
+use domain::id::{Core, EventId, WebhookEndpointId};
 use domain::time::DAY;
 use domain::webhook::pattern_matches;
 use engine::EventFilter;
-use web::params::Reader;
+use web::params::{Reader, echo};
 
 /// How far back events are shown.
 const SHOWN_US: i64 = 30 * DAY;
@@ -32,7 +32,7 @@ fn types(r: &mut Reader<'_>) -> Result<Vec<EventType>, ApiError> {
         let before = types.len();
         types.extend(EventType::ALL.iter().filter(|t| pattern_matches(pattern, t.as_str())));
         if types.len() == before {
-            let shown: String = pattern.chars().take(60).collect();
+            let shown = echo(pattern);
             let message = format!("'{shown}' is not an event type. Use a type such as charge.refunded, or a group such as charge.*.");
             return Err(ApiError::invalid("event_type_unknown", message).param("type"));
         }
@@ -43,11 +43,14 @@ fn types(r: &mut Reader<'_>) -> Result<Vec<EventType>, ApiError> {
 pub async fn list(request: Request) -> Result<Answer, ApiError> {
     let mut r = request.params.reader();
     let expand = expand_paths(&mut r, Object::Plain, Where::List)?;
-    let mut query = page_query::<EventId>(&mut r)?;
-    let filter = EventFilter { types: types(&mut r)?, delivered: r.boolean("delivery_success")? };
+    let query = page_query::<EventId>(&mut r)?;
+    let oldest = u64::try_from(request.engine().now().plus(-SHOWN_US).0 / 1_000).unwrap_or(0);
+    let filter = EventFilter {
+        types: types(&mut r)?,
+        from: Some(Core::new(oldest, [0; 6])),
+        delivered: r.boolean("delivery_success")?,
+    };
     r.finish()?;
-    let oldest = request.engine().now().plus(-SHOWN_US);
-    query.created_from = Some(query.created_from.map_or(oldest, |t| t.max(oldest)));
     request.list(Object::Plain, expand, move |v| v.events(&filter, &query), render::event).await
 }
 

@@ -12,7 +12,7 @@ use domain::payment::{CancellationReason, CaptureMethod, PaymentDetails, SetupFu
 use domain::payment_method::MethodKind;
 use engine::MethodChoice;
 use engine::payments::{Confirm, CreatePayment, UpdatePayment};
-use web::params::Reader;
+use web::params::{Reader, echo};
 
 const CAPTURE_METHODS: &[&str] = &["automatic", "automatic_async", "manual"];
 const USAGES: &[&str] = &["off_session", "on_session"];
@@ -20,7 +20,6 @@ const TYPES: &[&str] = &["card", "sepa_debit"];
 /// Parameters of Stripe's clients that change nothing here; see docs/stripe-clients.md.
 const WITHOUT_EFFECT: &[&str] =
     &["use_stripe_sdk", "radar_options", "amount_details", "payment_details", "allowed_payment_method_types"];
-const URL_MAX: usize = 2_048;
 
 fn currency(r: &mut Reader<'_>) -> Result<Option<Currency>, ApiError> {
     let Some(text) = r.raw_text("currency", 64)? else { return Ok(None) };
@@ -55,7 +54,7 @@ fn method_types(r: &mut Reader<'_>, currency: Option<Currency>) -> Result<Option
         let mut types = Vec::with_capacity(listed.len());
         for text in &listed {
             let Some(kind) = MethodKind::parse(text) else {
-                let shown: String = text.chars().take(40).collect();
+                let shown = echo(text);
                 let message = format!("'{shown}' is not a payment method type here. Use one of: {}.", TYPES.join(", "));
                 return Err(r.invalid("payment_method_types", "payment_method_type_unknown", message).into());
             };
@@ -78,17 +77,7 @@ fn method_types(r: &mut Reader<'_>, currency: Option<Currency>) -> Result<Option
 
 /// A page that the payer is sent back to.
 fn return_url(r: &mut Reader<'_>) -> Result<Option<String>, ApiError> {
-    let Some(text) = r.raw_text("return_url", URL_MAX)?.filter(|t| !t.is_empty()) else { return Ok(None) };
-    let scheme = text.split_once("://").map(|(s, _)| s.to_ascii_lowercase());
-    let clean = !text.chars().any(|c| c.is_control() || c.is_whitespace() || c == '\\');
-    let host = text.split_once("://").map_or("", |(_, rest)| rest.split(['/', '?', '#']).next().unwrap_or(""));
-    let allowed = matches!(scheme.as_deref(), Some("http" | "https")) && clean && !host.is_empty() && !host.contains('@');
-    if !allowed {
-        let message = "return_url must be a full https:// (or http://) address without a user name, spaces or \
-                       backslashes.";
-        return Err(r.invalid("return_url", "url_invalid", message).into());
-    }
-    Ok(Some(text.to_owned()))
+    shared::web_address(r, "return_url")
 }
 
 /// `payment_method`, `payment_method_data` or neither.
@@ -143,7 +132,9 @@ pub async fn create(request: Request) -> Result<Answer, ApiError> {
         statement_descriptor_suffix: r.text("statement_descriptor_suffix", 22)?,
         shipping: shared::patch_shipping(&mut r, "shipping")?.flatten(),
         setup_future_usage: usage(r.one_of("setup_future_usage", USAGES)?),
-        off_session: r.boolean("off_session")?.unwrap_or(false),
+        // Who cannot let the payer act wants the same as who has no payer there: a decline instead.
+        off_session: r.boolean("off_session")?.unwrap_or(false)
+            | r.boolean("error_on_requires_action")?.unwrap_or(false),
         payment_method_types: types,
         return_url: return_url(&mut r)?,
     };
@@ -252,7 +243,10 @@ pub async fn confirm(request: Request) -> Result<Answer, ApiError> {
     let cmd = Confirm {
         payment: id,
         return_url: return_url(&mut r)?,
-        off_session: r.boolean("off_session")?,
+        off_session: match (r.boolean("off_session")?, r.boolean("error_on_requires_action")?) {
+            (off_session, None) => off_session,
+            (off_session, Some(error)) => Some(off_session.unwrap_or(false) | error),
+        },
         setup_future_usage: usage(r.one_of("setup_future_usage", USAGES)?),
         receipt_email: shared::email(&mut r, "receipt_email")?.flatten(),
         shipping: shared::patch_shipping(&mut r, "shipping")?.flatten(),

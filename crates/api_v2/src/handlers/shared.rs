@@ -7,9 +7,11 @@ use domain::customer::{Address, Shipping};
 use domain::outcome::Decline;
 use domain::payment_method::BillingDetails;
 use engine::Error;
+use std::net::Ipv6Addr;
 use web::params::{MetadataPatch, Patch, Reader};
 
 const LINE: usize = 255;
+const URL_MAX: usize = 2_048;
 
 /// The outer `Option` says whether the parameter was there.
 pub fn patched<T>(patch: Patch<T>) -> Option<Option<T>> {
@@ -81,6 +83,51 @@ pub fn email(reader: &mut Reader<'_>, name: &str) -> Result<Option<Option<String
             return Err(reader.invalid(name, "email_invalid", format!("{} {refusal}.", reader.name_of(name))).into());
         }
     Ok(patch)
+}
+
+/// A full `http://` or `https://` address; the empty string is `None`. Where it may lead is the caller's
+/// rule. What parsers read in different ways is refused: with it, a check sees one host and a browser
+/// goes to another.
+pub fn web_address(reader: &mut Reader<'_>, name: &str) -> Result<Option<String>, ApiError> {
+    let Some(text) = reader.raw_text(name, URL_MAX)? else { return Ok(None) };
+    let refuse = |why: String| Err(reader.invalid(name, "url_invalid", format!("{} {why}", reader.name_of(name))).into());
+    if let Err(refusal) = domain::text::single_line(text, URL_MAX) {
+        return refuse(format!("{refusal}."));
+    }
+    let (scheme, rest) = text.split_once("://").unwrap_or_default();
+    let scheme_fits = scheme.eq_ignore_ascii_case("https") || scheme.eq_ignore_ascii_case("http");
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let plain = !text.contains(|c: char| c.is_whitespace() || c == '\\');
+    if scheme_fits && plain && is_host_and_port(authority) {
+        return Ok(Some(text.to_owned()));
+    }
+    refuse(
+        "must be a full https:// (or http://) address without a user name, spaces or backslashes, such as \
+         https://shop.example/back. Write an international host name in its xn-- form."
+            .to_owned(),
+    )
+}
+
+fn is_host_and_port(authority: &str) -> bool {
+    let (host_fits, port) = match authority.strip_prefix('[') {
+        Some(rest) => match rest.split_once(']') {
+            Some((ip, port)) => (ip.parse::<Ipv6Addr>().is_ok(), port),
+            None => return false,
+        },
+        None => {
+            let (host, port) = authority.split_at(authority.find(':').unwrap_or(authority.len()));
+            (host.split('.').all(is_label), port)
+        }
+    };
+    let port_fits = match port.strip_prefix(':') {
+        Some(digits) => digits.bytes().all(|b| b.is_ascii_digit()) && digits.parse::<u16>().is_ok(),
+        None => port.is_empty(),
+    };
+    host_fits && port_fits
+}
+
+fn is_label(label: &str) -> bool {
+    (1..=63).contains(&label.len()) && label.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
 }
 
 pub fn billing_details(reader: &mut Reader<'_>) -> Result<Option<BillingDetails>, ApiError> {

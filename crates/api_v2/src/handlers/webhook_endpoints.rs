@@ -12,9 +12,7 @@ use domain::limits::ENABLED_EVENTS;
 use domain::webhook::{DeliveryStatus, ROTATION_OVERLAP_DEFAULT_S, ROTATION_OVERLAP_MAX_S, WebhookEndpoint, pattern_matches};
 use engine::view::DeliveryView;
 use engine::webhook_endpoints::{EndpointChanges, NewEndpoint};
-use web::params::Reader;
-
-const URL_MAX: usize = 2_048;
+use web::params::{Reader, echo};
 
 /// `enabled_events[]`: known types, `*`, or a known group such as `charge.*`.
 fn enabled_events(r: &mut Reader<'_>) -> Result<Option<Vec<String>>, ApiError> {
@@ -26,7 +24,7 @@ fn enabled_events(r: &mut Reader<'_>) -> Result<Option<Vec<String>>, ApiError> {
     for pattern in &listed {
         let known = EventType::ALL.iter().any(|t| pattern_matches(pattern, t.as_str()));
         if !known {
-            let shown: String = pattern.chars().take(60).collect();
+            let shown = echo(pattern);
             let message = format!("'{shown}' is not an event type. Use *, a type such as payment_intent.succeeded, or a group such as charge.*.");
             return Err(r.invalid("enabled_events", "event_type_unknown", message).into());
         }
@@ -41,7 +39,7 @@ fn endpoint(_: &web::Urls, e: &WebhookEndpoint) -> serde_json::Value {
 pub async fn create(request: Request) -> Result<Answer, ApiError> {
     let mut r = request.params.reader();
     let expand = expand_paths(&mut r, Object::Plain, Where::Post)?;
-    let url = r.raw_text("url", URL_MAX)?.filter(|u| !u.is_empty()).map(str::to_owned);
+    let url = shared::web_address(&mut r, "url")?;
     let url = required(url, &r, "url")?;
     let events = enabled_events(&mut r)?;
     let events = required(events, &r, "enabled_events")?;
@@ -71,7 +69,7 @@ pub async fn update(request: Request) -> Result<Answer, ApiError> {
     let mut r = request.params.reader();
     let expand = expand_paths(&mut r, Object::Plain, Where::Post)?;
     let changes = EndpointChanges {
-        url: r.raw_text("url", URL_MAX)?.map(str::to_owned),
+        url: shared::web_address(&mut r, "url")?,
         enabled_events: enabled_events(&mut r)?,
         description: shared::patched(r.patch_multiline("description", 1_000)?),
         disabled: r.boolean("disabled")?,

@@ -174,10 +174,12 @@ pub fn clock_deleted(id: ClockId) -> Value {
 /// An event with its object as it was when it happened.
 pub fn event(urls: &Urls, v: &EventView) -> Value {
     let e = &v.event;
-    let mut data = json!({ "object": event_object(urls, e.event_type, &v.snapshot, e.scope.mode.is_live()) });
-    let previous = e.previous.as_deref().and_then(|text| serde_json::from_str::<Value>(text).ok());
-    if let Some(previous) = previous {
-        data["previous_attributes"] = previous;
+    let livemode = e.scope.mode.is_live();
+    let object = event_object(urls, e.event_type, &v.snapshot, livemode);
+    let mut data = json!({ "object": object });
+    if let Some(previous) = &v.snapshot.previous {
+        let before = event_object(urls, e.event_type, previous, livemode);
+        data["previous_attributes"] = changed(&before, &data["object"]);
     }
     json!({
         "id": e.id.to_string(),
@@ -190,6 +192,12 @@ pub fn event(urls: &Urls, v: &EventView) -> Value {
         "request": { "id": e.request, "idempotency_key": e.idempotency_key },
         "type": e.event_type.as_str(),
     })
+}
+
+/// The old values of the top-level fields that differ.
+fn changed(before: &Value, after: &Value) -> Value {
+    let fields = before.as_object().into_iter().flatten();
+    fields.filter(|(name, value)| after.get(name.as_str()) != Some(value)).map(|(n, v)| (n.clone(), v.clone())).collect()
 }
 
 fn event_object(urls: &Urls, event_type: EventType, s: &Snapshot, livemode: bool) -> Value {

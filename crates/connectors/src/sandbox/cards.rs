@@ -260,18 +260,18 @@ pub static CARDS: &[TestCard] = &[
     TestCard { refund: RefundBehaviour::Later, ..card("4000000000007726", &["pm_card_pendingRefund"]) },
     TestCard { refund: RefundBehaviour::Fails, ..card("4000000000005126", &["pm_card_refundFail"]) },
     // Ours: the network between us and the provider.
-    TestCard { line: Line::Slow, ..card("4000009990000017", &["pm_card_slow"]) },
-    TestCard { line: Line::AnswerLost, ..card("4000009990000025", &["pm_card_answerLost"]) },
+    TestCard { line: Line::Slow, ..card("4000009990000013", &["pm_card_slow"]) },
+    TestCard { line: Line::AnswerLost, ..card("4000009990000021", &["pm_card_answerLost"]) },
     TestCard {
         line: Line::AnswerLost,
         ..declines(
-            "4000009990000033",
+            "4000009990000039",
             &["pm_card_answerLostDeclined"],
             "card_declined",
             Some("generic_decline"),
         )
     },
-    TestCard { line: Line::RequestLost, ..card("4000009990000041", &["pm_card_requestLost"]) },
+    TestCard { line: Line::RequestLost, ..card("4000009990000047", &["pm_card_requestLost"]) },
 ];
 
 /// A test bank account.

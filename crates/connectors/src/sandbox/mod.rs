@@ -201,6 +201,7 @@ fn first_state(order: &AuthoriseOrder, card: Option<&TestCard>, settle_us: i64) 
         refunded: 0,
         decline: None,
         settles_at: None,
+        challenged: false,
         calls: 0,
     };
     match card {
@@ -209,6 +210,7 @@ fn first_state(order: &AuthoriseOrder, card: Option<&TestCard>, settle_us: i64) 
                 charge.decline = Some("authentication_required".to_owned());
             } else {
                 charge.state = ChargeState::Challenged;
+                charge.challenged = true;
             }
         }
         Some(card) if card.decline.is_some() => charge.decline = Some("card".to_owned()),
@@ -276,7 +278,7 @@ fn outcome(charge: &SandboxCharge, now: Timestamp) -> AuthoriseOutcome {
             captured: charge.state == ChargeState::Captured,
             available_at_once: card.is_some_and(|c| c.available_at_once),
             risk: card.map_or(RiskLevel::NotAssessed, |c| c.risk),
-            authenticated: authenticated(card),
+            authenticated: authenticated(charge, card),
         }),
         ChargeState::Voided => {
             AuthoriseOutcome::Declined(cards::decline("card_declined", Some("generic_decline"), false))
@@ -285,14 +287,12 @@ fn outcome(charge: &SandboxCharge, now: Timestamp) -> AuthoriseOutcome {
     }
 }
 
-fn authenticated(card: Option<&TestCard>) -> Option<String> {
-    let card = card?;
-    let flow = match card.challenge {
-        Challenge::Always | Challenge::UnlessSaved => "challenge",
-        Challenge::Never if card.tokens.contains(&"pm_card_threeDSecureFrictionless") => "frictionless",
-        Challenge::Never => return None,
-    };
-    Some(flow.to_owned())
+fn authenticated(charge: &SandboxCharge, card: Option<&TestCard>) -> Option<String> {
+    if charge.challenged {
+        return Some("challenge".to_owned());
+    }
+    let frictionless = card.is_some_and(|c| c.tokens.contains(&"pm_card_threeDSecureFrictionless"));
+    frictionless.then(|| "frictionless".to_owned())
 }
 
 fn decline_of(charge: &SandboxCharge, card: Option<&TestCard>) -> Decline {

@@ -90,13 +90,13 @@ impl Engine {
         if let (MethodChoice::Keep, None) = (choice, payment.payment_method) {
             let refusal = if payment.busy() {
                 Refusal::Busy
-            } else if payment::EDITABLE.contains(&payment.status) {
+            } else if payment::CONFIRMABLE.contains(&payment.status) {
                 Refusal::MethodMissing
             } else {
                 Refusal::UnexpectedState {
                     command: "confirm",
                     status: payment.status,
-                    allowed: payment::EDITABLE,
+                    allowed: payment::CONFIRMABLE,
                 }
             };
             return Err(refuse(tx, scope, id, refusal));

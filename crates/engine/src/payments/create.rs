@@ -49,8 +49,7 @@ impl Engine {
                 if !new.confirm
                     && let Err(refusal) = method_fits(&payment, &method)
                 {
-                    let payment = Box::new(payment_view(tx, payment)?);
-                    return Err(Error::Payment { refusal, payment });
+                    return Err(Error::Payment { refusal, payment: None });
                 }
                 payment.status = PaymentStatus::RequiresConfirmation;
             }
@@ -60,7 +59,12 @@ impl Engine {
             let snapshot = Snapshot { payment: Some(view.clone()), ..Snapshot::default() };
             engine.emit(tx, scope, &Cause::from(call), payment.created_at, snapshot, &created)?;
             if new.confirm {
-                return engine.begin_confirm(tx, call, payment, &MethodChoice::Keep, &facts);
+                let begun = engine.begin_confirm(tx, call, payment, &MethodChoice::Keep, &facts);
+                // The payment is rolled back with the refusal, so it must not be shown.
+                return begun.map_err(|e| match e {
+                    Error::Payment { refusal, .. } => Error::Payment { refusal, payment: None },
+                    other => other,
+                });
             }
             Ok(Step::Done(engine.reply_now(tx, call, &Outcome::Done(View::Payment(view)))?))
         })

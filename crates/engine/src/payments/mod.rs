@@ -31,12 +31,12 @@ pub(crate) fn lock(tx: &mut Tx<'_>, scope: Scope, id: PaymentId) -> Result<Payme
 /// A refusal, with the payment as it is stored.
 pub(crate) fn refuse(tx: &mut Tx<'_>, scope: Scope, id: PaymentId, refusal: Refusal) -> Error {
     let stored = match store::payments::get(tx, scope, id) {
-        Ok(Some(payment)) => payment_view(tx, payment),
-        Ok(None) => Err(Error::not_found("payment_intent", id)),
+        Ok(Some(payment)) => payment_view(tx, payment).map(Some),
+        Ok(None) => Ok(None),
         Err(e) => Err(e.into()),
     };
     match stored {
-        Ok(payment) => Error::Payment { refusal, payment: Box::new(payment) },
+        Ok(payment) => Error::Payment { refusal, payment: payment.map(Box::new) },
         Err(e) => e,
     }
 }

@@ -18,6 +18,7 @@ use std::collections::HashSet;
 use std::fmt;
 
 pub use metadata::MetadataPatch;
+pub use names::{echo, show as echo_name};
 pub use nested::Range;
 pub use reader::{Patch, Reader};
 

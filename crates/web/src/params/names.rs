@@ -3,12 +3,13 @@
 use super::{MAX_ECHO_CHARS, MAX_ECHO_NAME_CHARS};
 
 /// `name` for an error: shortened, without control or formatting characters.
-pub(super) fn show(name: &str) -> String {
+pub fn show(name: &str) -> String {
     clip(name, MAX_ECHO_NAME_CHARS)
 }
 
-/// A refused value for an error: at most [`MAX_ECHO_CHARS`] of it. Never for secrets.
-pub(super) fn echo(value: &str) -> String {
+/// A refused value for an error: at most [`MAX_ECHO_CHARS`] of it, without control or formatting
+/// characters, and no card number. Never for secrets.
+pub fn echo(value: &str) -> String {
     clip(value, MAX_ECHO_CHARS)
 }
 

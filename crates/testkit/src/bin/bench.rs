@@ -1,0 +1,91 @@
+//! Benchmarks of the release binary; run by `cargo xtask bench`.
+
+use clap::{Args, Parser, ValueEnum};
+use std::process::ExitCode;
+use std::time::Duration;
+use testkit::Kind;
+use testkit::bench::{PaymentsOptions, payments};
+
+/// Measures PaymentGate on this machine and says which goals are met.
+#[derive(Parser)]
+#[command(name = "cargo xtask bench", bin_name = "cargo xtask bench")]
+enum Command {
+    /// Payments a second (create and confirm, two requests), against a bare loop over the same database
+    Payments(Payments),
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Engine {
+    Sqlite,
+    Postgres,
+    Both,
+}
+
+#[derive(Args)]
+struct Payments {
+    /// Database to measure on
+    #[arg(long, value_enum, default_value = "both")]
+    engine: Engine,
+    /// Clients of the closed loop, each with one connection
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    clients: u16,
+    /// Length of each loop in seconds
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=600))]
+    seconds: u64,
+    /// Repeat the closed loop with so many payments stored before
+    #[arg(long, value_name = "PAYMENTS", value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
+    preload: Option<u64>,
+    /// Payments a second of the open loops, separated by commas; auto: 70 % of the measured maximum, and 50
+    #[arg(long, value_name = "RATES", default_value = "auto", value_parser = rates)]
+    open_loop_rates: Rates,
+    /// Print the gateway's process number when the closed loop starts, for a profiler
+    #[arg(long)]
+    announce: bool,
+}
+
+#[derive(Clone)]
+struct Rates(Option<Vec<u64>>);
+
+fn rates(text: &str) -> Result<Rates, String> {
+    if text == "auto" {
+        return Ok(Rates(None));
+    }
+    let each = |part: &str| part.trim().parse().ok().filter(|rate| (1..=100_000).contains(rate));
+    let all: Option<Vec<u64>> = text.split(',').map(each).collect();
+    all.map(|all| Rates(Some(all))).ok_or_else(|| "auto, or numbers from 1 to 100000 separated by commas".to_owned())
+}
+
+fn main() -> ExitCode {
+    let Command::Payments(args) = Command::parse();
+    let options = PaymentsOptions {
+        engines: match args.engine {
+            Engine::Sqlite => vec![Kind::Sqlite],
+            Engine::Postgres => vec![Kind::Postgres],
+            Engine::Both => vec![Kind::Sqlite, Kind::Postgres],
+        },
+        clients: usize::from(args.clients),
+        time: Duration::from_secs(args.seconds),
+        preload: args.preload,
+        open_rates: args.open_loop_rates.0,
+        announce: args.announce,
+    };
+    // One thread: what the load generator takes, the gateway does not get.
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(e) => {
+            eprintln!("bench: the runtime cannot start: {e}");
+            return ExitCode::FAILURE;
+        }
+    };
+    match runtime.block_on(Box::pin(payments(&options))) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => {
+            eprintln!("bench: some requests were not answered as they should be");
+            ExitCode::FAILURE
+        }
+        Err(e) => {
+            eprintln!("bench: {e:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! The gateway as a process of its own, which can be killed.
+
+use super::client::Client;
+use crate::Db;
+use std::fs::{self, OpenOptions};
+use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+const START_TIMEOUT: Duration = Duration::from_secs(60);
+const STOP_TIMEOUT: Duration = Duration::from_secs(60);
+const POLL: Duration = Duration::from_millis(5);
+/// Far above what the clients can do.
+const TIER: &str = "custom:10000000/10000000/10000000";
+const TIER_LIMIT: u64 = 10_000_000;
+/// Characters of the log that a failure is reported with.
+const LOG_SHOWN: usize = 6_000;
+
+/// The binary under test.
+fn program() -> Result<PathBuf, String> {
+    let named = std::env::var_os("PAYMENTGATE_BIN").map(PathBuf::from).ok_or(
+        "PAYMENTGATE_BIN is not set: run `cargo xtask test` or `cargo xtask soak kill`, or build the gateway (`cargo \
+         build`) and set it to target/debug/paymentgate",
+    )?;
+    let found = fs::canonicalize(&named).ok().filter(|path| path.is_file());
+    found.ok_or_else(|| format!("PAYMENTGATE_BIN names {}, which is no file", named.display()))
+}
+
+fn free_address() -> Result<SocketAddr, String> {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).map_err(|e| format!("no free port: {e}"))?;
+    listener.local_addr().map_err(|e| e.to_string())
+}
+
+/// Where a gateway keeps its data, over all its lives.
+pub struct Home {
+    program: PathBuf,
+    data_dir: PathBuf,
+    database: String,
+}
+
+impl Home {
+    pub fn new(db: &Db) -> Result<Home, String> {
+        Ok(Home { program: program()?, data_dir: db.dir().join("data"), database: db.address() })
+    }
+
+    fn log_path(&self) -> PathBuf {
+        self.data_dir.with_extension("log")
+    }
+
+    /// The end of what the gateway has logged in all its lives.
+    pub fn log(&self) -> String {
+        let text = fs::read_to_string(self.log_path()).unwrap_or_default();
+        let from = text.char_indices().rev().nth(LOG_SHOWN).map_or(0, |(at, _)| at);
+        text.get(from..).unwrap_or_default().to_owned()
+    }
+
+    /// The binary on this database, without the settings of whoever runs the tests.
+    fn command(&self) -> Command {
+        let mut command = Command::new(&self.program);
+        for (name, _) in std::env::vars_os() {
+            let text = name.to_string_lossy();
+            if text.starts_with("PAYMENTGATE_") || text.starts_with("MPG_") {
+                command.env_remove(&name);
+            }
+        }
+        // In the environment: an address may carry a password, and flags can be seen by everyone.
+        command.env("PAYMENTGATE_DATABASE", &self.database).stdin(Stdio::null());
+        command
+    }
+
+    /// Starts a gateway; it may not serve yet.
+    pub fn start(&self) -> Result<Process, String> {
+        let (api, admin, public) = (free_address()?, free_address()?, free_address()?);
+        let fault = |e: std::io::Error| format!("the gateway cannot be started: {e}");
+        let log = OpenOptions::new().create(true).append(true).open(self.log_path()).map_err(fault)?;
+        let child = self
+            .command()
+            .args(["serve", "--demo", "--demo-tier", TIER, "--log-level", "warn", "--stripe-listen", "off"])
+            .args(["--sandbox-settle-seconds", "0", "--api-listen", &api.to_string()])
+            .args(["--admin-listen", &admin.to_string(), "--public-listen", &public.to_string()])
+            .arg("--data-dir")
+            .arg(&self.data_dir)
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .map_err(fault)?;
+        Ok(Process { child, api, key: String::new() })
+    }
+
+    /// Starts a gateway and waits until it answers with the demo merchant's key, and the merchant's tier is
+    /// in force: it is set after the first start has begun to listen.
+    pub fn serve(&self) -> Result<Process, String> {
+        let mut process = self.start()?;
+        let started = Instant::now();
+        let keys = self.data_dir.join("demo-keys.txt");
+        loop {
+            let text = fs::read_to_string(&keys).unwrap_or_default();
+            if let Some(key) = text.lines().find_map(|line| line.strip_prefix("secret_key=")) {
+                let mut client = Client::new(process.api, key);
+                let served = client.get("/v2/balance").is_ok_and(|reply| reply.status == 200);
+                if served && client.limit == Some(TIER_LIMIT) {
+                    process.key = key.to_owned();
+                    return Ok(process);
+                }
+            }
+            if let Ok(Some(status)) = process.child.try_wait() {
+                return Err(format!("the gateway ended at its start: {status}"));
+            }
+            if started.elapsed() > START_TIMEOUT {
+                return Err("the gateway does not serve after a minute".to_owned());
+            }
+            std::thread::sleep(POLL);
+        }
+    }
+
+    /// Rechecks the books with the gateway's own command, beside a running gateway or without one.
+    pub fn verify_books(&self) -> Result<(), String> {
+        let done = self
+            .command()
+            .args(["ledger", "verify", "--data-dir"])
+            .arg(&self.data_dir)
+            .output()
+            .map_err(|e| format!("`paymentgate ledger verify` cannot be run: {e}"))?;
+        if done.status.success() {
+            return Ok(());
+        }
+        let (out, err) = (String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
+        Err(format!("`paymentgate ledger verify` ended with {}:\n{out}{err}", done.status))
+    }
+}
+
+/// A running gateway. Dropping it kills it.
+pub struct Process {
+    child: Child,
+    pub api: SocketAddr,
+    /// Secret test key of the demo merchant.
+    pub key: String,
+}
+
+impl Process {
+    pub fn client(&self) -> Client {
+        Client::new(self.api, &self.key)
+    }
+
+    /// SIGKILL: no destructor, no flush, no goodbye.
+    pub fn kill(mut self) -> Result<(), String> {
+        if let Ok(Some(status)) = self.child.try_wait() {
+            return Err(format!("the gateway had ended by itself: {status}"));
+        }
+        self.child.kill().and_then(|()| self.child.wait()).map(|_| ()).map_err(|e| format!("kill: {e}"))
+    }
+
+    /// SIGTERM, and the orderly end that must follow.
+    pub fn stop(mut self) -> Result<(), String> {
+        let asked = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status();
+        asked.map_err(|e| format!("kill: {e}"))?;
+        let since = Instant::now();
+        while since.elapsed() < STOP_TIMEOUT {
+            match self.child.try_wait() {
+                Ok(Some(status)) if status.success() => return Ok(()),
+                Ok(Some(status)) => return Err(format!("the gateway ended with {status} on SIGTERM")),
+                _ => std::thread::sleep(POLL),
+            }
+        }
+        Err("the gateway does not end within a minute of SIGTERM".to_owned())
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if matches!(self.child.try_wait(), Ok(None)) {
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
+    }
+}
