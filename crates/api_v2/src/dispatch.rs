@@ -293,7 +293,10 @@ impl Exchange<'_> {
             return (refusal(self.app, &too_many(&verdict), &self.parts.extensions), verdict);
         }
         match self.answer(path, body, verdict.allowed).await {
-            Err(error) => (refusal(self.app, &error, &self.parts.extensions), verdict),
+            Err(error) => {
+                let error = error.public(self.caller.kind == KeyKind::Publishable);
+                (refusal(self.app, &error, &self.parts.extensions), verdict)
+            }
             Ok(Answer::Json(value)) => (json(StatusCode::OK, value.to_string()), verdict),
             Ok(Answer::Reply(reply)) => {
                 let status = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::OK);

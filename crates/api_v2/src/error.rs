@@ -21,8 +21,10 @@ pub struct ApiError {
     pub message: String,
     pub decline_code: Option<String>,
     pub retry_after: Option<u32>,
-    /// The payment that the error is about, shown whole.
+    /// The payment that the error is about.
     pub payment: Option<Box<PaymentView>>,
+    /// For a publishable key: the payment reduced, and no hint which check a card failed.
+    pub public: bool,
 }
 
 const INVALID: &str = "invalid_request_error";
@@ -38,6 +40,7 @@ impl ApiError {
             decline_code: None,
             retry_after: None,
             payment: None,
+            public: false,
         }
     }
 
@@ -63,6 +66,12 @@ impl ApiError {
         self
     }
 
+    /// The error as a publishable key may see it.
+    pub fn public(mut self, public: bool) -> ApiError {
+        self.public = public;
+        self
+    }
+
     fn payment(mut self, payment: Box<PaymentView>) -> ApiError {
         self.payment = Some(payment);
         self
@@ -76,7 +85,7 @@ impl ApiError {
             error.insert("code".to_owned(), json!(code));
             error.insert("doc_url".to_owned(), json!(format!("{}/docs/errors#{code}", urls.api)));
         }
-        if let Some(decline_code) = &self.decline_code {
+        if let Some(decline_code) = self.decline_code.as_ref().filter(|_| !self.public) {
             error.insert("decline_code".to_owned(), json!(decline_code));
         }
         error.insert("message".to_owned(), json!(self.message));
@@ -87,7 +96,9 @@ impl ApiError {
             error.insert("retry_after".to_owned(), json!(seconds));
         }
         error.insert("request_id".to_owned(), json!(request));
-        if let Some(payment) = &self.payment {
+        if let Some(payment) = self.payment.as_ref().filter(|_| self.public) {
+            error.insert("payment_intent".to_owned(), crate::render::payment_intent_public(urls, payment));
+        } else if let Some(payment) = &self.payment {
             let charge = payment.payment.last_error.as_ref().and_then(|e| e.attempt);
             if let Some(charge) = charge.filter(|_| self.status == StatusCode::PAYMENT_REQUIRED) {
                 error.insert("charge".to_owned(), json!(charge.to_string()));

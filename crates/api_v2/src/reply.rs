@@ -6,7 +6,6 @@ use crate::render;
 use engine::events::RenderEvent;
 use engine::view::{EventView, Outcome, View};
 use engine::{Error, RenderReply, Reply, ReplySpec, Views};
-use serde_json::Value;
 use std::sync::Arc;
 use web::Urls;
 
@@ -56,25 +55,12 @@ pub fn reply_renderer(urls: Arc<Urls>) -> Box<RenderReply> {
             Outcome::Done(view) => done(views, &urls, spec, kind, view),
             Outcome::Declined(view) if kind.calm => done(views, &urls, spec, kind, &View::Payment(view.clone())),
             Outcome::Declined(view) => {
-                let declined = error::declined(view);
-                let mut body = declined.body(&urls, &spec.request);
-                if kind.public {
-                    reduce(&mut body, render::payment_intent_public(&urls, view));
-                }
+                let declined = error::declined(view).public(kind.public);
+                let body = declined.body(&urls, &spec.request);
                 Ok(Reply { status: declined.status.as_u16(), body: body.to_string(), replayed: false })
             }
         }
     })
-}
-
-/// A decline as a publishable caller sees it: not a hint which check failed.
-fn reduce(body: &mut Value, payment: Value) {
-    if let Some(error) = body.get_mut("error").and_then(Value::as_object_mut) {
-        for private in ["decline_code", "charge", "payment_method"] {
-            error.shift_remove(private);
-        }
-        error.insert("payment_intent".to_owned(), payment);
-    }
 }
 
 fn done(

@@ -218,7 +218,7 @@ pub fn amount(reader: &mut Reader<'_>, name: &str) -> Result<Option<i64>, ApiErr
         return Err(ApiError::invalid("amount_too_small", message).param(&param));
     }
     if amount > domain::money::MAX_AMOUNT {
-        let message = format!("{param} is {amount}; it must be at most {}.", domain::money::MAX_AMOUNT);
+        let message = format!("{param} is {}; it must be at most {}.", echo(&amount.to_string()), domain::money::MAX_AMOUNT);
         return Err(ApiError::invalid("amount_too_large", message).param(&param));
     }
     Ok(Some(amount))

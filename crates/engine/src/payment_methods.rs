@@ -75,7 +75,13 @@ impl Engine {
         choice: MethodChoice,
         customer: CustomerId,
     ) -> Result<Reply, Error> {
-        let connector = self.default_connector(call.caller.scope).await?;
+        // Whether the objects exist comes first: a live key learns nothing of test ones, not even where no
+        // provider is configured.
+        let connector = match self.default_connector(call.caller.scope).await {
+            Ok(connector) => Some(connector),
+            Err(Error::ProviderNotConfigured) => None,
+            Err(e) => return Err(e),
+        };
         self.command(call, move |engine, tx, call| {
             let scope = call.caller.scope;
             let mut method = match &choice {
@@ -98,6 +104,7 @@ impl Engine {
                      Create a new one.",
                 ));
             }
+            let connector = connector.as_ref().ok_or(Error::ProviderNotConfigured)?;
             connector.may_save(&method.provider_token).map_err(|decline| Error::Card { decline, param: None })?;
             method.customer = Some(customer);
             match &choice {

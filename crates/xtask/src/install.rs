@@ -17,6 +17,8 @@ pub struct Tools {
     /// Directory of `initdb` and `postgres`.
     pub postgres: PathBuf,
     pub chromium: PathBuf,
+    /// Of the same version as Chromium, which it drives.
+    pub chromedriver: PathBuf,
     /// Python of the virtual environment that holds the packages of `tests/clients/python/requirements.txt`.
     pub python: PathBuf,
 }
@@ -27,10 +29,11 @@ impl Tools {
     /// # Errors
     /// When one is missing and may not or cannot be installed; the error names it and what to do.
     pub fn ensure(install: bool) -> Result<Self> {
-        ensure_packages(&[POSTGRES, CHROMIUM, PYTHON], install)?;
+        ensure_packages(&[POSTGRES, CHROMIUM, CHROMEDRIVER, PYTHON], install)?;
         Ok(Self {
             postgres: postgres::find_programs().context(POSTGRES.missing())?,
             chromium: find_chromium().context(CHROMIUM.missing())?,
+            chromedriver: find_chromedriver().context(CHROMEDRIVER.missing())?,
             python: ensure_clients(install)?,
         })
     }
@@ -59,6 +62,11 @@ const CHROMIUM: Requirement = Requirement {
     what: "Chromium (chromium on PATH, or PAYMENTGATE_CHROMIUM)",
     packages: &["chromium"],
     present: || find_chromium().is_some(),
+};
+const CHROMEDRIVER: Requirement = Requirement {
+    what: "ChromeDriver of Chromium's version (chromedriver on PATH, or PAYMENTGATE_CHROMEDRIVER)",
+    packages: &["chromium-driver"],
+    present: || find_chromedriver().is_some(),
 };
 const PYTHON: Requirement = Requirement {
     what: "Python 3.9 or newer with venv and pip (python3 on PATH)",
@@ -104,8 +112,17 @@ fn apt_get(args: &[&str]) -> Result<()> {
 }
 
 fn find_chromium() -> Option<PathBuf> {
-    let named = env::var_os("PAYMENTGATE_CHROMIUM").map(PathBuf::from).filter(|file| is_executable(file));
-    named.or_else(|| ["chromium", "chromium-browser", "google-chrome"].into_iter().find_map(on_path))
+    let names = ["chromium", "chromium-browser", "google-chrome"];
+    named_by("PAYMENTGATE_CHROMIUM").or_else(|| names.into_iter().find_map(on_path))
+}
+
+fn find_chromedriver() -> Option<PathBuf> {
+    named_by("PAYMENTGATE_CHROMEDRIVER").or_else(|| on_path("chromedriver"))
+}
+
+/// The program that the environment names, if it is one.
+fn named_by(variable: &str) -> Option<PathBuf> {
+    env::var_os(variable).map(PathBuf::from).filter(|file| is_executable(file))
 }
 
 /// A Python that can make virtual environments. Debian ships `ensurepip` in `python3-venv` alone; a Python

@@ -20,12 +20,14 @@ fn told(answer: &Answer) -> (u16, serde_json::Value, BTreeSet<String>) {
 }
 
 /// The key with one change that a careless comparison would not see.
-fn altered(key: &str) -> Vec<String> {
+fn altered(key: &str) -> impl Iterator<Item = String> {
     let last = key.chars().last().expect("a key");
     let other = if last == 'A' { 'B' } else { 'A' };
-    let swapped: String =
-        key.chars().map(|c| if c.is_uppercase() { c.to_ascii_lowercase() } else { c.to_ascii_uppercase() }).collect();
-    vec![
+    let swapped: String = key
+        .chars()
+        .map(|c| if c.is_uppercase() { c.to_ascii_lowercase() } else { c.to_ascii_uppercase() })
+        .collect();
+    let all = vec![
         format!("{}{other}", &key[..key.len() - 1]),
         key[..key.len() - 1].to_owned(),
         key[1..].to_owned(),
@@ -47,7 +49,8 @@ fn altered(key: &str) -> Vec<String> {
         "'".to_owned(),
         "x".repeat(128),
         "x".repeat(20_000),
-    ]
+    ];
+    all.into_iter().filter(move |altered| altered != key)
 }
 
 testkit::on_both_engines! {

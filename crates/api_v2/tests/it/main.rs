@@ -9,6 +9,7 @@ mod expand;
 mod idempotency;
 mod idempotency_abuse;
 mod inputs;
+mod late_answers;
 mod leaks;
 mod lifecycle;
 mod limits;

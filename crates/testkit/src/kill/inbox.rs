@@ -10,13 +10,16 @@ use std::collections::hash_map::{DefaultHasher, Entry};
 use std::hash::{Hash, Hasher};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 /// What is kept of an event that arrived.
 struct Arrived {
     /// Digest of the body: every repeat must bring the same bytes.
     digest: u64,
-    /// The gateway's life in which it came last.
+    /// The gateway's life in which it came last, when, and which attempt it said it was.
     life: usize,
+    at: Instant,
+    attempt: String,
 }
 
 #[derive(Default)]
@@ -71,7 +74,7 @@ impl Inbox {
         }
     }
 
-    fn receive(&self, header: Option<&str>, body: &[u8]) {
+    fn receive(&self, header: Option<&str>, attempt: &str, body: &[u8]) {
         let mut mail = self.mail();
         let parsed: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
         let Some(id) = parsed["id"].as_str().filter(|id| Some(*id) == header) else {
@@ -80,14 +83,18 @@ impl Inbox {
         };
         let mut hasher = DefaultHasher::new();
         body.hash(&mut hasher);
-        let arrived = Arrived { digest: hasher.finish(), life: mail.life };
+        let (life, attempt) = (mail.life, attempt.to_owned());
+        let arrived = Arrived { digest: hasher.finish(), life, at: Instant::now(), attempt };
         let wrong = match mail.events.entry(id.to_owned()) {
             Entry::Vacant(place) => {
                 place.insert(arrived);
                 return;
             }
             Entry::Occupied(known) if known.get().digest != arrived.digest => format!("{id} came with two bodies"),
-            Entry::Occupied(known) if known.get().life == arrived.life => format!("{id} came twice in one life"),
+            Entry::Occupied(known) if known.get().life == arrived.life => {
+                let (first, after) = (known.get(), arrived.at - known.get().at);
+                format!("{id} came twice in life {life}: attempts {} and {}, {after:?} apart", first.attempt, arrived.attempt)
+            }
             Entry::Occupied(mut known) => {
                 known.insert(arrived);
                 mail.repeats += 1;
@@ -99,7 +106,8 @@ impl Inbox {
 }
 
 async fn take(State(inbox): State<Inbox>, headers: HeaderMap, body: Bytes) -> StatusCode {
-    inbox.receive(headers.get("webhook-id").and_then(|value| value.to_str().ok()), &body);
+    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    inbox.receive(header("webhook-id"), header("pg-delivery-attempt").unwrap_or("?"), &body);
     StatusCode::OK
 }
 
@@ -110,18 +118,18 @@ mod tests {
     #[test]
     fn repeats_need_a_death_between_them() {
         let inbox = Inbox::default();
-        inbox.receive(Some("evt_1"), br#"{"id":"evt_1"}"#);
+        inbox.receive(Some("evt_1"), "1", br#"{"id":"evt_1"}"#);
         inbox.next_life();
-        inbox.receive(Some("evt_1"), br#"{"id":"evt_1"}"#);
+        inbox.receive(Some("evt_1"), "1", br#"{"id":"evt_1"}"#);
         assert_eq!(inbox.count(), Ok((1, 1)));
         assert!(inbox.has("evt_1") && !inbox.has("evt_2"));
-        inbox.receive(Some("evt_1"), br#"{"id":"evt_1"}"#);
-        assert!(inbox.count().expect_err("twice").contains("twice in one life"));
+        inbox.receive(Some("evt_1"), "1", br#"{"id":"evt_1"}"#);
+        assert!(inbox.count().expect_err("twice").contains("twice in life 1"));
         for (header, body) in [(Some("evt_1"), r#"{"id":"evt_1" }"#), (Some("evt_2"), r#"{"id":"evt_1"}"#), (None, "")] {
             let inbox = Inbox::default();
-            inbox.receive(Some("evt_1"), br#"{"id":"evt_1"}"#);
+            inbox.receive(Some("evt_1"), "1", br#"{"id":"evt_1"}"#);
             inbox.next_life();
-            inbox.receive(header, body.as_bytes());
+            inbox.receive(header, "2", body.as_bytes());
             assert!(inbox.count().is_err(), "{header:?} {body}");
         }
     }

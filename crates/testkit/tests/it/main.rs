@@ -1,4 +1,10 @@
 //! The walk against the model, and real `kill -9` runs, in the size of the test command. `cargo xtask
 //! soak` runs more.
 
+mod kill;
 mod walk;
+
+/// The seed of both: 1, or what `PAYMENTGATE_SEED` says.
+fn seed() -> u64 {
+    std::env::var("PAYMENTGATE_SEED").map_or(1, |seed| seed.parse().expect("PAYMENTGATE_SEED is a whole number"))
+}

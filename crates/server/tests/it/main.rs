@@ -1,0 +1,19 @@
+//! The program itself: started, spoken to over sockets, stopped and killed.
+
+mod books;
+mod browser;
+mod bytes;
+mod clients;
+mod clock;
+mod command_line;
+mod files;
+mod full_disk;
+mod load;
+mod lost_database;
+mod paths;
+mod payer;
+mod process;
+mod restart;
+mod storm;
+mod webdriver;
+mod wire;
