@@ -292,6 +292,12 @@ impl Exchange<'_> {
         if !verdict.allowed && !repeats {
             return (refusal(self.app, &too_many(&verdict), &self.parts.extensions), verdict);
         }
+        if !verdict.allowed {
+            // Before anything is read for it: a made-up key must not cost more than a real repetition.
+            if let Err((error, verdict)) = self.free_replay(false).await {
+                return (refusal(self.app, &error, &self.parts.extensions), verdict);
+            }
+        }
         match self.answer(path, body, verdict.allowed).await {
             Err(error) => {
                 let error = error.public(self.caller.kind == KeyKind::Publishable);
@@ -303,7 +309,8 @@ impl Exchange<'_> {
                 if !reply.replayed {
                     return (json(status, reply.body), verdict);
                 }
-                match self.free_replay(verdict.allowed).await {
+                let free = if verdict.allowed { self.free_replay(true).await } else { Ok(verdict) };
+                match free {
                     Err((error, verdict)) => (refusal(self.app, &error, &self.parts.extensions), verdict),
                     Ok(verdict) => {
                         let mut response = json(status, reply.body);
@@ -335,14 +342,32 @@ impl Exchange<'_> {
         self.check_access()?;
         let params = self.params(body).await?;
         let request = self.request(path, params)?;
+        let repeated = request.idempotency.is_some().then(|| request.call(Default::default(), Vec::new()));
         if allowed {
-            return (self.endpoint.handler)(request).await;
+            let answer = (self.endpoint.handler)(request).await;
+            return match (answer, repeated) {
+                (Err(refused), Some(call)) => self.unless_answered(refused, &call).await,
+                (answer, _) => answer,
+            };
         }
         // Over the limit: only a repetition of what was answered before gets an answer.
-        let call = request.call(Default::default(), Vec::new());
-        match request.engine().replay(&call).await? {
+        let stored = match &repeated {
+            Some(call) => self.app.engine.replay(call).await?,
+            None => None,
+        };
+        match stored {
             Some(reply) => Ok(Answer::Reply(reply)),
             None => Err(too_many(self.verdict)),
+        }
+    }
+
+    /// A repetition may be refused because of what the first request did, or because a setting changed
+    /// since: what was answered then is the answer still.
+    async fn unless_answered(&self, refused: ApiError, call: &engine::Call) -> Result<Answer, ApiError> {
+        match self.app.engine.replay(call).await {
+            Ok(Some(reply)) => Ok(Answer::Reply(reply)),
+            Err(e @ (engine::Error::IdempotencyInUse { .. } | engine::Error::IdempotencyMismatch { .. })) => Err(e.into()),
+            Ok(None) | Err(_) => Err(refused),
         }
     }
 

@@ -130,6 +130,15 @@ pub fn declined(view: &PaymentView) -> ApiError {
     error.payment(Box::new(view.clone()))
 }
 
+/// The answer to a capture, cancel or increment that the provider refused.
+pub fn provider_refused(view: &PaymentView, reason: &str) -> ApiError {
+    let message = format!(
+        "The payment provider refused this change: {reason}. The PaymentIntent's status is {}.",
+        view.payment.status
+    );
+    ApiError::invalid("provider_refused", message).payment(Box::new(view.clone()))
+}
+
 impl From<ParamError> for ApiError {
     fn from(e: ParamError) -> Self {
         let mut error = ApiError::invalid(e.code, e.message);
@@ -206,6 +215,7 @@ impl From<Error> for ApiError {
                 format!("The webhook endpoint {} is disabled. Enable it first (disabled=false).", endpoint.id),
             )
             .param("webhook_endpoint"),
+            Error::Store(engine::StoreError::LockTimeout) => refused(&Refusal::Busy),
             Error::Store(e) => unavailable(&e),
             Error::Internal(what) => {
                 tracing::error!(what, "a defect was met");

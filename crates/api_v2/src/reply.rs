@@ -54,6 +54,11 @@ pub fn reply_renderer(urls: Arc<Urls>) -> Box<RenderReply> {
         match outcome {
             Outcome::Done(view) => done(views, &urls, spec, kind, view),
             Outcome::Declined(view) if kind.calm => done(views, &urls, spec, kind, &View::Payment(view.clone())),
+            Outcome::Refused { payment, reason } => {
+                let refused = error::provider_refused(payment, reason).public(kind.public);
+                let body = refused.body(&urls, &spec.request);
+                Ok(Reply { status: refused.status.as_u16(), body: body.to_string(), replayed: false })
+            }
             Outcome::Declined(view) => {
                 let declined = error::declined(view).public(kind.public);
                 let body = declined.body(&urls, &spec.request);

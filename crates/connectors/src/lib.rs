@@ -32,6 +32,8 @@ pub struct AuthoriseOrder {
     pub capture: bool,
     /// The payer is not there to answer a challenge.
     pub off_session: bool,
+    /// The merchant cannot show the payer a challenge: decline instead of asking for one.
+    pub decline_on_challenge: bool,
     /// The method was saved by this customer before.
     pub saved: bool,
     /// The payment's own time: a test clock's, where it has one.

@@ -91,7 +91,10 @@ pub struct PaymentDetails {
     pub statement_descriptor_suffix: Option<String>,
     pub shipping: Option<Shipping>,
     pub setup_future_usage: Option<SetupFutureUsage>,
+    /// Of the latest confirm: the payer is not there.
     pub off_session: bool,
+    /// Of the latest confirm: a challenge counts as a decline.
+    pub decline_on_challenge: bool,
     pub payment_method_types: Vec<MethodKind>,
     /// Where the payer returns to after a challenge.
     pub return_url: Option<String>,
@@ -212,10 +215,9 @@ const CANCELABLE: &[PaymentStatus] = &[
     PaymentStatus::RequiresAction,
     PaymentStatus::RequiresCapture,
 ];
-/// States in which what the payer owes may still be changed. Not while the payer authenticates: they
-/// are asked to agree to the attempt's amount and currency.
-pub const EDITABLE: &[PaymentStatus] =
-    &[PaymentStatus::RequiresPaymentMethod, PaymentStatus::RequiresConfirmation];
+/// States in which what the payer owes may still be changed. A change while the payer authenticates
+/// ends the challenge, see [`end_challenge`].
+pub const EDITABLE: &[PaymentStatus] = CONFIRMABLE;
 
 fn expect_state(
     p: &Payment,
@@ -408,7 +410,13 @@ pub fn apply_authorise(
     outcome: &AuthoriseOutcome,
     now: Timestamp,
 ) -> Applied {
-    if !a.status.is_open() || p.latest_attempt != Some(a.id) || p.status != PaymentStatus::Processing {
+    if !a.status.is_open() || p.latest_attempt != Some(a.id) {
+        return Applied::nothing();
+    }
+    // An approval is taken while the payer seems still to be asked, too: the provider knows better.
+    let approved = matches!(outcome, AuthoriseOutcome::Approved(_));
+    let expected = p.status == PaymentStatus::Processing || (approved && p.status == PaymentStatus::RequiresAction);
+    if !expected {
         return Applied::nothing();
     }
     match outcome {
@@ -417,6 +425,7 @@ pub fn apply_authorise(
             a.authenticated = approval.authenticated.clone();
             list(p, a);
             p.operation = None;
+            p.next_action = None;
             p.last_error = None;
             let mut applied = if approval.captured {
                 a.status = AttemptStatus::Captured;
@@ -524,12 +533,16 @@ pub fn apply_change(
         },
         // Certain that nothing happened: the authorisation stands as before.
         ChangeOutcome::Refused { .. } | ChangeOutcome::NotFound => {
+            let told: &[EventType] = match p.status {
+                PaymentStatus::Processing => &[EventType::PaymentIntentAmountCapturableUpdated],
+                _ => &[],
+            };
             p.operation = None;
             p.status = PaymentStatus::RequiresCapture;
             if p.cancellation_reason.take() == Some(CancellationReason::Automatic) {
                 p.capture_before = Some(now.plus(EXPIRY_RETRY_US));
             }
-            Applied::with(None, &[])
+            Applied::with(None, told)
         }
         ChangeOutcome::Pending { check_at } => unknown_change(p, *check_at),
         ChangeOutcome::Unknown => unknown_change(p, now),

@@ -38,6 +38,8 @@ pub struct Claimed {
 pub struct Attempted {
     pub started_at: Timestamp,
     pub duration_us: i64,
+    /// What the claimed delivery said, to notice that it was sent again by hand meanwhile.
+    pub resent_from: Option<i64>,
     /// Where it was sent.
     pub url: String,
     /// HTTP status, or the class of what went wrong.
@@ -156,6 +158,8 @@ impl Engine {
             matches!(attempted.result, Ok(429 | 503)).then_some(attempted.retry_after).flatten();
         let next = if ok { None } else { next_attempt(made - delivery.resent_from.unwrap_or(0), now, jitter, overloaded, retry_after) };
         let (status, due) = match (ok, next) {
+            // Somebody asked for it once more while this attempt was under way: that one follows.
+            _ if delivery.resent_from != attempted.resent_from => (DeliveryStatus::Pending, now),
             (true, _) => (DeliveryStatus::Succeeded, delivery.due_at),
             (false, Some(at)) => (DeliveryStatus::Pending, at),
             (false, None) => (DeliveryStatus::Failed, delivery.due_at),

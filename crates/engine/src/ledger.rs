@@ -10,9 +10,13 @@ const SEALER: &str = "sealer";
 const LEASE_US: i64 = 30 * MICROS;
 
 impl Engine {
-    /// Folds open deltas of one account. How many.
+    /// Folds open deltas of the account that has most, if it has many. How many. The account is found in
+    /// a read, since that looks at all of them.
     pub async fn fold_balances(&self) -> Result<usize, Error> {
-        self.store.write(|tx| Ok::<_, Error>(store::ledger::fold(tx, BULK_ROWS)?)).await
+        let account =
+            self.store.read(|tx| Ok::<_, Error>(store::ledger::account_to_fold(tx, BULK_ROWS)?)).await?;
+        let Some(account) = account else { return Ok(0) };
+        self.store.write(move |tx| Ok::<_, Error>(store::ledger::fold(tx, account, BULK_ROWS)?)).await
     }
 
     /// Seals journals made before `mark`, if this node holds the sealer's lease. How many.

@@ -32,6 +32,7 @@ pub use error::Error;
 pub use ids::wall_clock;
 pub use provider::MethodChoice;
 pub use settings::Settings;
+pub use store::StoreError;
 pub use store::balance::BalanceFilter;
 pub use store::events::EventFilter;
 pub use store::page::{Cursor, Page, PageQuery};

@@ -90,35 +90,60 @@ pub enum MethodChoice {
 
 impl Engine {
     /// Runs a command that may have to ask a provider.
+    ///
+    /// All of it runs in a task of its own: a client that hangs up after transaction 1 must not leave the
+    /// payment without its call, nor the call without its answer. An orderly stop waits for it, see
+    /// [`Engine::idle`].
     pub(crate) async fn drive<F>(&self, call: &Call, mut begin: F) -> Result<Reply, Error>
     where
         F: FnMut(&Engine, &mut Tx<'_>, &Call) -> Result<Step, Error> + Send + 'static,
     {
-        let (engine, first) = (self.clone(), call.clone());
-        let step = self
-            .store
-            .write(move |tx| match engine.earlier_reply(tx, &first)? {
-                Some(reply) => Ok(Step::Done(reply)),
-                None => begin(&engine, tx, &first),
-            })
-            .await?;
-        let ask = match step {
-            Step::Done(reply) => return Ok(reply),
-            Step::Ask(ask) => ask,
-        };
-        let concluded = self.carry_out(*ask).await?;
-        concluded.ok_or_else(|| Error::Internal("a request ended without a reply".to_owned()))
+        let (engine, call) = (self.clone(), call.clone());
+        self.finish(async move {
+            let inner = engine.clone();
+            let step = engine
+                .store
+                .write(move |tx| match inner.earlier_reply(tx, &call)? {
+                    Some(reply) => Ok(Step::Done(reply)),
+                    None => begin(&inner, tx, &call),
+                })
+                .await?;
+            let ask = match step {
+                Step::Done(reply) => return Ok(reply),
+                Step::Ask(ask) => *ask,
+            };
+            let answer = engine.ask(&ask).await;
+            let concluded = engine.conclude(ask, answer).await?;
+            concluded.ok_or_else(|| Error::Internal("a request ended without a reply".to_owned()))
+        })
+        .await
     }
 
-    /// Makes a prepared call and applies its answer, in a task of its own: a client that hangs up must
-    /// not leave the call half done. An orderly stop waits for it, see [`Engine::idle`].
-    pub(crate) async fn carry_out(&self, ask: Ask) -> Result<Option<Reply>, Error> {
+    /// Makes a call that `prepare` writes down first, and applies its answer; nothing if there is none to
+    /// make. In a task of its own, like [`Engine::drive`].
+    pub(crate) async fn carry_out<F>(&self, mut prepare: F) -> Result<bool, Error>
+    where
+        F: FnMut(&Engine, &mut Tx<'_>) -> Result<Option<Ask>, Error> + Send + 'static,
+    {
         let engine = self.clone();
+        self.finish(async move {
+            let inner = engine.clone();
+            let Some(ask) = engine.store.write(move |tx| prepare(&inner, tx)).await? else { return Ok(false) };
+            let answer = engine.ask(&ask).await;
+            engine.conclude(ask, answer).await?;
+            Ok(true)
+        })
+        .await
+    }
+
+    async fn finish<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, Error>> + Send + 'static,
+    ) -> Result<T, Error> {
         let flight = InFlight::begin(self);
         let task = tokio::spawn(async move {
             let _flight = flight;
-            let answer = engine.ask(&ask).await;
-            engine.conclude(ask, answer).await
+            work.await
         });
         task.await.map_err(|e| Error::Internal(format!("a payment task ended early: {e}")))?
     }
@@ -242,7 +267,9 @@ impl Engine {
             }
             Some(at) => store::jobs::put_off(tx, ask.job, at, clock)?,
         }
-        tx.wake(Wake::Jobs);
+        if ask_again.is_some() {
+            tx.wake(Wake::Jobs);
+        }
         Ok(())
     }
 

@@ -19,6 +19,8 @@ const STRAY_US: i64 = 5 * MICROS;
 const CLAIM_US: i64 = 2 * MINUTE;
 /// Jobs asked about at the same time: a provider that hangs must not hold up the others.
 const JOBS_AT_ONCE: i64 = 16;
+/// Payments settled in one commit.
+const SETTLED_AT_ONCE: usize = 20;
 
 impl Engine {
     /// Tells the other nodes that this one lives, and takes over what dead ones left.
@@ -33,14 +35,15 @@ impl Engine {
         self.store
             .write(move |tx| {
                 let now = crate::wall_clock();
-                let mut adopted = store::jobs::adopt_own(tx, node, born, now)?;
+                // First of all, so that this node is never among the dead and keeps its calls in flight.
+                store::jobs::heartbeat(tx, node, now)?;
+                let mut adopted = store::jobs::adopt_own(tx, node, born, born.plus(CLAIM_US), now)?;
                 if alone {
                     store::jobs::only_node(tx, node)?;
                     adopted += store::jobs::adopt_orphans(tx, now, now, 0)?;
                 } else {
                     adopted += store::jobs::adopt_orphans(tx, now.plus(-NODE_GONE_US), now, stray)?;
                 }
-                store::jobs::heartbeat(tx, node, now)?;
                 if adopted > 0 {
                     tracing::info!(adopted, "took over unfinished provider calls of a node that is gone");
                     tx.wake(store::Wake::Jobs);
@@ -58,10 +61,10 @@ impl Engine {
 
     /// Asks providers about calls whose answer is missing. How many jobs were worked on.
     pub async fn run_jobs(&self) -> Result<usize, Error> {
-        let now = self.now();
+        let (node, now) = (self.node, self.now());
         let jobs = self
             .store
-            .write(move |tx| Ok::<_, Error>(store::jobs::claim(tx, now, now.plus(CLAIM_US), JOBS_AT_ONCE)?))
+            .write(move |tx| Ok::<_, Error>(store::jobs::claim(tx, node, now, now.plus(CLAIM_US), JOBS_AT_ONCE)?))
             .await?;
         let count = jobs.len();
         let mut running = tokio::task::JoinSet::new();
@@ -79,12 +82,7 @@ impl Engine {
     }
 
     async fn run_job(&self, job: Job) -> Result<(), Error> {
-        let engine = self.clone();
-        let ask = self.store.write(move |tx| engine.question(tx, &job)).await?;
-        if let Some(ask) = ask {
-            self.carry_out(ask).await?;
-        }
-        Ok(())
+        self.carry_out(move |engine, tx| engine.question(tx, &job)).await.map(|_| ())
     }
 
     /// What to ask about a job's object. A job whose object needs no answer any more is removed.
@@ -127,7 +125,11 @@ impl Engine {
         let Some(attempt) = store::attempts::get(tx, job.scope, id)? else { return Ok(None) };
         let Some(payment) = store::payments::get(tx, job.scope, attempt.payment)? else { return Ok(None) };
         let Some(operation) = payment.operation else {
-            // Ended already; a request that still waits for the reply gets it from this answer.
+            // Ended already; a request that still waits gets the payment as it is.
+            if let Some(key) = &job.idempotency_key {
+                let outcome = self.payment_outcome(tx, payment, false)?;
+                self.reply_later(tx, job.scope, Some(key), None, &outcome)?;
+            }
             return Ok(None);
         };
         let provider = self.connector_of(tx, job, attempt.provider)?;
@@ -192,8 +194,16 @@ impl Engine {
             .read(move |tx| Ok::<_, Error>(store::payments::to_expire(tx, clock, now, BULK_ROWS)?))
             .await?;
         let mut done = settle.len() + expire.len();
-        if !settle.is_empty() {
-            self.settle_payments(settle).await?;
+        for batch in settle.chunks(SETTLED_AT_ONCE) {
+            if self.settle_payments(batch.to_vec()).await.is_ok() {
+                continue;
+            }
+            // One payment that cannot be settled must not hold up the rest.
+            for due in batch {
+                if let Err(e) = self.settle_payments(vec![*due]).await {
+                    tracing::error!(payment = %due.payment, error = ?e, "a settlement failed and will be tried again");
+                }
+            }
         }
         for due in expire {
             // One payment that cannot be expired must not hold up the rest.

@@ -103,7 +103,7 @@ impl Engine {
             created_at: at,
         };
         store::ledger::post(tx, &recipes::refund_created(&refund, at), journal, self.now())?;
-        let pending = plan.from_pending > 0;
+        let pending = payment.pending_balance > plan.from_pending;
         store::balance::insert(
             tx,
             &BalanceTransaction {
@@ -126,6 +126,10 @@ impl Engine {
         store::refunds::insert(tx, &refund)?;
         store::attempts::update(tx, attempt)?;
         store::payments::update(tx, payment)?;
+        if plan.from_pending > 0 && payment.pending_balance == 0 {
+            // Settlement passes this payment over now: there is nothing left to move.
+            self.mark_available(tx, payment)?;
+        }
         Ok(refund)
     }
 
@@ -142,7 +146,8 @@ impl Engine {
         let lost = || Error::Internal(format!("{id} or its attempt is missing"));
         let mut refund = store::refunds::get(tx, ask.scope, id)?.ok_or_else(lost)?;
         let mut attempt = store::attempts::get(tx, ask.scope, refund.attempt)?.ok_or_else(lost)?;
-        let at = self.object_time(tx, ask.scope, refund.clock)?;
+        let clock = payment.clock;
+        let at = self.object_time(tx, ask.scope, clock)?;
         let change = refund::apply(&mut refund, outcome);
         let events: &[EventType] = match change {
             RefundChange::None => &[],
@@ -173,7 +178,7 @@ impl Engine {
             ChangeOutcome::Pending { check_at } => Some(*check_at),
             _ => Some(at),
         };
-        self.settle_job(tx, ask, ask_again, *outcome == ChangeOutcome::Unknown, refund.clock)?;
+        self.settle_job(tx, ask, ask_again, *outcome == ChangeOutcome::Unknown, clock)?;
         Ok(refund)
     }
 
@@ -214,15 +219,20 @@ impl Engine {
     where
         M: Fn(&mut Metadata) -> Result<(), Error> + Send + 'static,
     {
-        self.command(call, move |_, tx, call| {
+        self.command(call, move |engine, tx, call| {
             let scope = call.caller.scope;
             let not_found = || Error::not_found("refund", id);
             let refund = store::refunds::get(tx, scope, id)?.ok_or_else(not_found)?;
             // Under the payment's lock, like every other change of a refund; so it is read again.
             payments::lock(tx, scope, refund.payment)?;
             let mut refund = store::refunds::get(tx, scope, id)?.ok_or_else(not_found)?;
+            let before = refund.clone();
             metadata(&mut refund.metadata)?;
             store::refunds::update(tx, &refund)?;
+            let previous = Some(Box::new(Snapshot { refund: Some(before), ..Snapshot::default() }));
+            let snapshot = Snapshot { refund: Some(refund.clone()), previous, ..Snapshot::default() };
+            let news = [News::new(EventType::RefundUpdated, id.core())];
+            engine.emit(tx, scope, &Cause::from(call), engine.now(), snapshot, &news)?;
             Ok(View::Refund(refund))
         })
         .await

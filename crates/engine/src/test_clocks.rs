@@ -24,6 +24,7 @@ impl Engine {
     ) -> Result<Reply, Error> {
         self.command(call, move |engine, tx, call| {
             let scope = call.caller.scope;
+            store::merchants::lock_mode(tx, scope)?;
             if store::test_clocks::count(tx, scope)? >= TEST_CLOCKS {
                 return Err(Error::Limit {
                     what: "test clocks",
@@ -65,27 +66,12 @@ impl Engine {
 
     /// Removes a clock. What lived by it goes on by the wall clock.
     pub async fn delete_clock(&self, call: &Call, id: ClockId) -> Result<Reply, Error> {
-        let scope = call.caller.scope;
-        loop {
-            // In small commits: a clock may have many payments, and other writers wait meanwhile.
-            let more = self.store.write(move |tx| {
-                match store::test_clocks::get(tx, scope, id)? {
-                    Some(clock) if clock.status == ClockStatus::Ready => {
-                        Ok::<_, Error>(store::test_clocks::release(tx, id, BULK_ROWS)?)
-                    }
-                    _ => Ok(false),
-                }
-            });
-            if !more.await? {
-                break;
-            }
-        }
         self.command(call, move |engine, tx, call| {
             let clock = lock(tx, call, id)?;
             if clock.status == ClockStatus::Advancing {
                 return Err(Error::Clock(test_clock::AdvanceRefusal::StillAdvancing));
             }
-            while store::test_clocks::release(tx, id, BULK_ROWS)? {}
+            store::test_clocks::release(tx, id, engine.now())?;
             store::test_clocks::delete(tx, id)?;
             engine.clock_news(tx, &Cause::from(call), &clock, EventType::TestClockDeleted)?;
             Ok(View::ClockDeleted(id))
@@ -98,9 +84,9 @@ impl Engine {
     pub async fn advance_clocks(&self) -> Result<bool, Error> {
         let clocks =
             self.store.read(|tx| Ok::<_, Error>(store::test_clocks::advancing(tx, BULK_ROWS)?)).await?;
-        let more = !clocks.is_empty();
+        let mut more = false;
         for clock in clocks {
-            if let Err(e) = self.step_clock(&clock).await {
+            if let Err(e) = self.step_clock(&clock).await.map(|()| more = true) {
                 tracing::warn!(clock = %clock.id, error = ?e, "a test clock could not advance and will be tried again");
             }
         }

@@ -108,6 +108,8 @@ pub enum Outcome {
     Done(View),
     /// The payment was declined: recorded, and the payment is open for another try.
     Declined(PaymentView),
+    /// The provider refused to change the payment, for its own reason: it stands as before.
+    Refused { payment: PaymentView, reason: String },
 }
 
 /// The view of a payment that was just read or changed in `tx`.

@@ -55,6 +55,7 @@ impl Engine {
         self.check_url(call.caller.scope, &new.url)?;
         self.command(call, move |engine, tx, call| {
             let scope = call.caller.scope;
+            store::merchants::lock_mode(tx, scope)?;
             let count = usize::try_from(store::webhooks::count(tx, scope)?).unwrap_or(usize::MAX);
             if count >= WEBHOOK_ENDPOINTS {
                 return Err(Error::Limit { what: "webhook endpoints", max: WEBHOOK_ENDPOINTS });

@@ -121,6 +121,8 @@ CREATE TABLE payment_methods (
     customer BYTEA,
     provider_token TEXT NOT NULL,
     used_up BIGINT NOT NULL,
+    -- The attempt that used it up; it is given back if that one fails.
+    used_by BYTEA,
     metadata TEXT NOT NULL,
     created_at BIGINT NOT NULL
 );
@@ -322,7 +324,7 @@ CREATE TABLE events (
     idempotency_key TEXT,
     created_at BIGINT NOT NULL
 );
-CREATE INDEX events_newest ON events (merchant, live, created_at, id);
+CREATE INDEX events_newest ON events (merchant, live, id);
 CREATE INDEX events_by_object ON events (object);
 
 -- secret and old_secret are sealed.

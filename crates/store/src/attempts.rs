@@ -1,5 +1,5 @@
 use crate::error::StoreError;
-use crate::page::{self, Listed, PageQuery, Table, select};
+use crate::page::{self, Listed, Order, PageQuery, Table, select};
 use crate::params;
 use crate::tx::{Json, Param, Row, ToParam, Tx, json};
 use domain::attempt::Attempt;
@@ -10,7 +10,7 @@ const COLUMNS: &str = "id, merchant, live, payment, provider, status, amount, cu
     amount_refunded, fee, payment_method, method, billing, decline, risk, authenticated, listed, journal, clock, \
     created_at";
 
-const TABLE: Table = Table { name: "attempts", columns: COLUMNS, id: "id" };
+const TABLE: Table = Table { name: "attempts", columns: COLUMNS, id: "id", order: Order::Created };
 
 fn attempt(row: &mut Row<'_>) -> Result<Attempt, StoreError> {
     Ok(Attempt {

@@ -1,5 +1,5 @@
 use crate::error::StoreError;
-use crate::page::{self, Listed, PageQuery, Table, select};
+use crate::page::{self, Listed, Order, PageQuery, Table, select};
 use crate::params;
 use crate::tx::{Row, ToParam, Tx};
 use domain::balance::{BalanceKind, BalanceTransaction};
@@ -10,7 +10,7 @@ use domain::scope::Scope;
 const COLUMNS: &str =
     "journal, merchant, live, kind, currency, amount, fee, source, available_on, available, created_at";
 
-const TABLE: Table = Table { name: "balance_transactions", columns: COLUMNS, id: "journal" };
+const TABLE: Table = Table { name: "balance_transactions", columns: COLUMNS, id: "journal", order: Order::Created };
 
 fn balance_transaction(row: &mut Row<'_>) -> Result<BalanceTransaction, StoreError> {
     Ok(BalanceTransaction {

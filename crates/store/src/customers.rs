@@ -1,5 +1,5 @@
 use crate::error::StoreError;
-use crate::page::{self, Listed, PageQuery, Table, select};
+use crate::page::{self, Listed, Order, PageQuery, Table, select};
 use crate::params;
 use crate::tx::{Json, Row, ToParam, Tx, json};
 use domain::customer::Customer;
@@ -9,7 +9,7 @@ use domain::scope::Scope;
 const COLUMNS: &str = "id, merchant, live, email, name, phone, description, address, shipping, preferred_locales, \
     default_payment_method, metadata, clock, created_at";
 
-const TABLE: Table = Table { name: "customers", columns: COLUMNS, id: "id" };
+const TABLE: Table = Table { name: "customers", columns: COLUMNS, id: "id", order: Order::Created };
 
 fn customer(row: &mut Row<'_>) -> Result<Customer, StoreError> {
     Ok(Customer {

@@ -7,6 +7,9 @@ pub enum StoreError {
     /// Nothing of the transaction is known to be stored; asking again later may work.
     #[error("the database is unavailable: {0}")]
     Unavailable(String),
+    /// Others held the rows that it needs for too long; nothing was changed.
+    #[error("the rows are locked by other transactions")]
+    LockTimeout,
     /// A uniqueness rule refused a row.
     #[error("a row with this key exists: {0}")]
     Conflict(String),
@@ -46,6 +49,7 @@ impl From<postgres::Error> for StoreError {
         };
         match db.code().code() {
             "40001" | "40P01" => StoreError::Retry,
+            "55P03" => StoreError::LockTimeout,
             "23505" => StoreError::Conflict(db.constraint().unwrap_or("unique").to_owned()),
             // Connection, resource and shutdown classes, and a read-only server.
             code if ["08", "53", "57", "58"].contains(&&code[..2]) || code == "25006" => {

@@ -1,5 +1,5 @@
 use crate::error::StoreError;
-use crate::page::{self, Listed, PageQuery, Table, select};
+use crate::page::{self, Listed, Order, PageQuery, Table, select};
 use crate::params;
 use crate::tx::{Param, Row, ToParam, Tx};
 use domain::event::Event;
@@ -9,7 +9,7 @@ use domain::scope::Scope;
 const COLUMNS: &str =
     "id, merchant, live, type, object, snapshot, request, idempotency_key, created_at";
 
-const TABLE: Table = Table { name: "events", columns: COLUMNS, id: "id" };
+const TABLE: Table = Table { name: "events", columns: COLUMNS, id: "id", order: Order::Written };
 
 fn event(row: &mut Row<'_>) -> Result<Event, StoreError> {
     Ok(Event {

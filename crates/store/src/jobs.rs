@@ -94,6 +94,8 @@ pub fn of_object(tx: &mut Tx<'_>, scope: Scope, object: &str) -> Result<Option<J
 }
 
 /// Puts a job off, and frees it: the node that made the call has an answer, though not the last word.
+/// The request that waited has its reply by then, so the job forgets its key: 24 hours later the key may
+/// be another request's.
 pub fn put_off(
     tx: &mut Tx<'_>,
     id: JobId,
@@ -101,14 +103,22 @@ pub fn put_off(
     clock: Option<ClockId>,
 ) -> Result<(), StoreError> {
     tx.execute(
-        "UPDATE jobs SET due_at = ?1, clock = ?2, node = NULL, claimed_until = 0, tries = tries + 1 WHERE id = ?3",
+        "UPDATE jobs SET due_at = ?1, clock = ?2, node = NULL, claimed_until = 0, tries = tries + 1, \
+         idempotency_key = NULL WHERE id = ?3",
         params![due_at, clock, id],
     )?;
     Ok(())
 }
 
-/// Claims up to `limit` due jobs of no test clock until `until`; others skip them meanwhile.
-pub fn claim(tx: &mut Tx<'_>, now: Timestamp, until: Timestamp, limit: i64) -> Result<Vec<Job>, StoreError> {
+/// Claims up to `limit` due jobs of no test clock for `node` until `until`; others skip them meanwhile.
+/// Should the node die first, whoever takes over its calls takes these over too.
+pub fn claim(
+    tx: &mut Tx<'_>,
+    node: NodeId,
+    now: Timestamp,
+    until: Timestamp,
+    limit: i64,
+) -> Result<Vec<Job>, StoreError> {
     let ids: Vec<JobId> = tx.all(
         "SELECT id FROM jobs WHERE clock IS NULL AND due_at <= ?1 AND claimed_until <= ?1 \
          ORDER BY due_at, id LIMIT ?2 /* for update skip locked */",
@@ -117,7 +127,7 @@ pub fn claim(tx: &mut Tx<'_>, now: Timestamp, until: Timestamp, limit: i64) -> R
     )?;
     let mut claimed = Vec::with_capacity(ids.len());
     for id in ids {
-        tx.execute("UPDATE jobs SET claimed_until = ?1 WHERE id = ?2", params![until, id])?;
+        tx.execute("UPDATE jobs SET claimed_until = ?1, node = ?2 WHERE id = ?3", params![until, node, id])?;
         claimed.extend(get(tx, id)?);
     }
     Ok(claimed)
@@ -154,11 +164,19 @@ pub fn leave(tx: &mut Tx<'_>, node: NodeId) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Frees the jobs that this node left in an earlier life, before `born`: due now.
-pub fn adopt_own(tx: &mut Tx<'_>, node: NodeId, born: Timestamp, now: Timestamp) -> Result<u64, StoreError> {
+/// Frees the jobs that this node left in an earlier life, before `born`: due now. A claim that ends before
+/// `claims_end` was made in that life.
+pub fn adopt_own(
+    tx: &mut Tx<'_>,
+    node: NodeId,
+    born: Timestamp,
+    claims_end: Timestamp,
+    now: Timestamp,
+) -> Result<u64, StoreError> {
     tx.execute(
-        "UPDATE jobs SET due_at = ?1, node = NULL, claimed_until = 0, clock = NULL WHERE node = ?2 AND created_at < ?3",
-        params![now, node, born],
+        "UPDATE jobs SET due_at = ?1, node = NULL, claimed_until = 0, clock = NULL WHERE node = ?2 AND created_at < ?3 \
+         AND claimed_until < ?4",
+        params![now, node, born, claims_end],
     )
 }
 

@@ -174,14 +174,17 @@ pub fn merchant_balances(tx: &mut Tx<'_>, scope: Scope) -> Result<Vec<CurrencyBa
     Ok(balances)
 }
 
-/// Folds up to `limit` deltas of one account that has many; how many there were.
-pub fn fold(tx: &mut Tx<'_>, limit: i64) -> Result<usize, StoreError> {
-    let account: Option<i64> = tx.opt(
-        "SELECT account FROM account_deltas GROUP BY account ORDER BY COUNT(*) DESC LIMIT 1",
-        &[],
+/// An account with at least `many` open deltas, the one with most first.
+pub fn account_to_fold(tx: &mut Tx<'_>, many: i64) -> Result<Option<i64>, StoreError> {
+    tx.opt(
+        "SELECT account FROM account_deltas GROUP BY account HAVING COUNT(*) >= ?1 ORDER BY COUNT(*) DESC LIMIT 1",
+        params![many],
         |r| r.next(),
-    )?;
-    let Some(account) = account else { return Ok(0) };
+    )
+}
+
+/// Folds up to `limit` deltas of an account; how many there were.
+pub fn fold(tx: &mut Tx<'_>, account: i64, limit: i64) -> Result<usize, StoreError> {
     tx.one("SELECT id FROM ledger_accounts WHERE id = ?1 /* for update */", params![account], |r| {
         r.next::<i64>()
     })?;

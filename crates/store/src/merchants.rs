@@ -72,6 +72,13 @@ pub fn mode(tx: &mut Tx<'_>, scope: Scope) -> Result<Option<MerchantMode>, Store
     tx.opt(&sql, params![scope.merchant, scope.mode], merchant_mode)
 }
 
+/// Locks what is set for a scope until the transaction ends: whoever counts objects against a limit
+/// holds it, so that two cannot both find room for the last one.
+pub fn lock_mode(tx: &mut Tx<'_>, scope: Scope) -> Result<(), StoreError> {
+    let sql = select("1", "merchant_modes WHERE merchant = ?1 AND live = ?2 /* for update */");
+    tx.each(&sql, params![scope.merchant, scope.mode], |_| Ok(()))
+}
+
 pub fn insert_storefront(
     tx: &mut Tx<'_>,
     m: &MerchantMode,

@@ -40,8 +40,18 @@ pub type Listed<T> = Result<Option<Page<T>>, StoreError>;
 pub(crate) struct Table {
     pub name: &'static str,
     pub columns: &'static str,
-    /// The id column; lists are ordered by creation instant, then by it.
+    /// The id column.
     pub id: &'static str,
+    pub order: Order,
+}
+
+/// By what a list is ordered, newest first.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Order {
+    /// By creation instant, then by id: for objects that may live by a test clock.
+    Created,
+    /// By id, which carries the wall-clock instant of writing: whoever follows the list misses nothing.
+    Written,
 }
 
 /// Reads one page of `table` within `scope`, narrowed by `filters`: `column = value` each,
@@ -83,15 +93,23 @@ pub(crate) fn list<T>(
         let at: Option<i64> =
             tx.opt(&probe, crate::params![core, scope.merchant, scope.mode], |r| r.next())?;
         let Some(at) = at else { return Ok(None) };
-        params.push(Param::Int(at));
-        params.push(Param::Id(core.0));
         let compare = if newer { ">" } else { "<" };
-        let n = params.len();
-        sql.push_str(&format!(" AND (created_at, {}) {compare} (?{}, ?{n})", table.id, n - 1));
+        match table.order {
+            Order::Created => {
+                params.extend([Param::Int(at), Param::Id(core.0)]);
+                let n = params.len();
+                sql.push_str(&format!(" AND (created_at, {}) {compare} (?{}, ?{n})", table.id, n - 1));
+            }
+            Order::Written => {
+                params.push(Param::Id(core.0));
+                sql.push_str(&format!(" AND {} {compare} ?{}", table.id, params.len()));
+            }
+        }
     }
-    let order = if newer { "ASC" } else { "DESC" };
+    let direction = if newer { "ASC" } else { "DESC" };
+    let first = if table.order == Order::Created { format!("created_at {direction}, ") } else { String::new() };
     params.push(Param::Int(query.limit + 1));
-    sql.push_str(&format!(" ORDER BY created_at {order}, {} {order} LIMIT ?{}", table.id, params.len()));
+    sql.push_str(&format!(" ORDER BY {first}{} {direction} LIMIT ?{}", table.id, params.len()));
     let mut data = tx.all(&sql, &params, map)?;
     let has_more = data.len() as i64 > query.limit;
     if has_more {

@@ -1,15 +1,15 @@
 use crate::error::StoreError;
-use crate::page::{self, Listed, PageQuery, Table, select};
+use crate::page::{self, Listed, Order, PageQuery, Table, select};
 use crate::params;
 use crate::tx::{Json, Row, ToParam, Tx, json};
-use domain::id::{CustomerId, PaymentMethodId};
+use domain::id::{AttemptId, CustomerId, PaymentMethodId};
 use domain::payment_method::{MethodKind, PaymentMethod};
 use domain::scope::Scope;
 
 const COLUMNS: &str =
     "id, merchant, live, facts, billing, customer, provider_token, used_up, metadata, created_at";
 
-const TABLE: Table = Table { name: "payment_methods", columns: COLUMNS, id: "id" };
+const TABLE: Table = Table { name: "payment_methods", columns: COLUMNS, id: "id", order: Order::Created };
 
 fn method(row: &mut Row<'_>) -> Result<PaymentMethod, StoreError> {
     Ok(PaymentMethod {
@@ -80,9 +80,23 @@ pub fn lock(tx: &mut Tx<'_>, scope: Scope, id: PaymentMethodId) -> Result<Option
     tx.opt(&sql, params![id, scope.merchant, scope.mode], method)
 }
 
-/// Marks a single-use method as spent.
-pub fn set_used_up(tx: &mut Tx<'_>, id: PaymentMethodId) -> Result<(), StoreError> {
-    tx.execute("UPDATE payment_methods SET used_up = 1 WHERE id = ?1 AND customer IS NULL", params![id])?;
+/// Uses a method without a customer up for one attempt, before the provider is asked: two payments at
+/// the same time cannot both pay with it.
+pub fn use_up(tx: &mut Tx<'_>, id: PaymentMethodId, attempt: AttemptId) -> Result<(), StoreError> {
+    tx.execute(
+        "UPDATE payment_methods SET used_up = 1, used_by = ?1 WHERE id = ?2 AND customer IS NULL AND used_up = 0",
+        params![attempt, id],
+    )?;
+    Ok(())
+}
+
+/// Gives back the method that an attempt used up, because it did not pay after all.
+pub fn release(tx: &mut Tx<'_>, attempt: AttemptId) -> Result<(), StoreError> {
+    tx.execute(
+        "UPDATE payment_methods SET used_up = 0, used_by = NULL WHERE used_by = ?1 AND id = (SELECT payment_method \
+         FROM attempts WHERE id = ?1)",
+        params![attempt],
+    )?;
     Ok(())
 }
 

@@ -1,5 +1,5 @@
 use crate::error::StoreError;
-use crate::page::{self, Listed, PageQuery, Table, select};
+use crate::page::{self, Listed, Order, PageQuery, Table, select};
 use crate::params;
 use crate::tx::{Json, Row, ToParam, Tx, json};
 use domain::id::{ClockId, CustomerId, PaymentId};
@@ -13,7 +13,7 @@ const COLUMNS: &str = "id, merchant, live, storefront, provider, amount, surchar
     latest_attempt, latest_charge, attempts, next_action, details, metadata, canceled_at, cancellation_reason, \
     clock, created_at";
 
-const TABLE: Table = Table { name: "payments", columns: COLUMNS, id: "id" };
+const TABLE: Table = Table { name: "payments", columns: COLUMNS, id: "id", order: Order::Created };
 
 fn payment(row: &mut Row<'_>) -> Result<Payment, StoreError> {
     Ok(Payment {

@@ -131,7 +131,11 @@ fn write(conn: &mut PgConn, job: &mut dyn Job, wakes: &Wakes) -> Result<(), Stor
         conn.client.batch_execute("BEGIN")?;
         let mut tx = Tx::new(Conn::Postgres(conn));
         let keep = job.run(&mut tx);
-        let (retry, flags) = (tx.retry, tx.wakes);
+        let (retry, failed, flags) = (tx.retry, tx.failed, tx.wakes);
+        if keep && failed && !retry {
+            conn.client.batch_execute("ROLLBACK")?;
+            return Err(StoreError::Defect("a closure went on after a statement had failed".to_owned()));
+        }
         let outcome = if keep && !retry {
             conn.client.batch_execute("COMMIT").map_err(StoreError::from)
         } else {
@@ -154,5 +158,5 @@ fn write(conn: &mut PgConn, job: &mut dyn Job, wakes: &Wakes) -> Result<(), Stor
             }
         }
     }
-    Err(StoreError::Unavailable("too many conflicting transactions".to_owned()))
+    Err(StoreError::LockTimeout)
 }

@@ -1,5 +1,5 @@
 use crate::error::StoreError;
-use crate::page::{self, Listed, PageQuery, Table, select};
+use crate::page::{self, Listed, Order, PageQuery, Table, select};
 use crate::params;
 use crate::tx::{Json, Row, ToParam, Tx, json};
 use domain::id::{AttemptId, PaymentId, RefundId};
@@ -9,7 +9,7 @@ use domain::scope::Scope;
 const COLUMNS: &str = "id, merchant, live, payment, attempt, amount, currency, status, reason, failure_reason, \
     from_pending, shortfall, journal, failure_journal, metadata, clock, created_at";
 
-const TABLE: Table = Table { name: "refunds", columns: COLUMNS, id: "id" };
+const TABLE: Table = Table { name: "refunds", columns: COLUMNS, id: "id", order: Order::Created };
 
 fn refund(row: &mut Row<'_>) -> Result<Refund, StoreError> {
     Ok(Refund {

@@ -204,8 +204,10 @@ fn run_in_savepoint(conn: &rusqlite::Connection, job: &mut dyn Job) -> u8 {
     let mut tx = Tx::new(Conn::Sqlite(conn));
     let keep = job.run(&mut tx);
     let flags = tx.wakes;
-    if !keep {
-        let _ = savepoint("ROLLBACK TO job");
+    if !keep && savepoint("ROLLBACK TO job").is_err() {
+        // What the closure wrote cannot be taken back alone, so nothing of the batch may be kept.
+        let _ = conn.execute_batch("ROLLBACK");
+        return 0;
     }
     let _ = savepoint("RELEASE job");
     if keep { flags } else { 0 }

@@ -1,5 +1,5 @@
 use crate::error::StoreError;
-use crate::page::{self, Listed, PageQuery, Table, select};
+use crate::page::{self, Listed, Order, PageQuery, Table, select};
 use crate::params;
 use crate::tx::{Row, Tx};
 use domain::id::ClockId;
@@ -9,7 +9,7 @@ use domain::time::Timestamp;
 
 const COLUMNS: &str = "id, merchant, live, name, status, frozen_time, target, created_at, deletes_after";
 
-const TABLE: Table = Table { name: "test_clocks", columns: COLUMNS, id: "id" };
+const TABLE: Table = Table { name: "test_clocks", columns: COLUMNS, id: "id", order: Order::Created };
 
 fn clock(row: &mut Row<'_>) -> Result<TestClock, StoreError> {
     Ok(TestClock {
@@ -56,16 +56,12 @@ pub fn delete(tx: &mut Tx<'_>, id: ClockId) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Moves up to `limit` of each kind of what lives by a clock to the wall clock; whether any was left.
-pub fn release(tx: &mut Tx<'_>, id: ClockId, limit: i64) -> Result<bool, StoreError> {
-    let mut moved = 0;
-    for table in ["payments", "customers", "jobs"] {
-        let sql = format!(
-            "UPDATE {table} SET clock = NULL WHERE id IN (SELECT id FROM {table} WHERE clock = ?1 LIMIT ?2)"
-        );
-        moved += tx.execute(&sql, params![id, limit])?;
-    }
-    Ok(moved > 0)
+/// Moves what lives by a clock to the wall clock: its jobs are due now.
+pub fn release(tx: &mut Tx<'_>, id: ClockId, now: Timestamp) -> Result<(), StoreError> {
+    tx.execute("UPDATE payments SET clock = NULL WHERE clock = ?1", params![id])?;
+    tx.execute("UPDATE customers SET clock = NULL WHERE clock = ?1", params![id])?;
+    tx.execute("UPDATE jobs SET clock = NULL, due_at = ?1 WHERE clock = ?2", params![now, id])?;
+    Ok(())
 }
 
 pub fn get(tx: &mut Tx<'_>, scope: Scope, id: ClockId) -> Result<Option<TestClock>, StoreError> {

@@ -404,6 +404,8 @@ pub enum Wake {
 pub struct Tx<'c> {
     pub(crate) conn: Conn<'c>,
     pub(crate) retry: bool,
+    /// A statement failed.
+    pub(crate) failed: bool,
     pub(crate) wakes: u8,
 }
 
@@ -411,7 +413,7 @@ impl<'c> Tx<'c> {
     pub(crate) fn new(conn: Conn<'c>) -> Tx<'c> {
         #[cfg(feature = "bench")]
         crate::bench::closure_begins();
-        Tx { conn, retry: false, wakes: 0 }
+        Tx { conn, retry: false, failed: false, wakes: 0 }
     }
 
     /// Asks that a worker be woken once this transaction is committed.
@@ -434,8 +436,11 @@ impl<'c> Tx<'c> {
     }
 
     fn note<T>(&mut self, result: Result<T, StoreError>) -> Result<T, StoreError> {
-        if matches!(result, Err(StoreError::Retry)) {
-            self.retry = true;
+        match &result {
+            Ok(_) => {}
+            Err(StoreError::Retry) => self.retry = true,
+            // PostgreSQL has given the whole transaction up: a closure that goes on cannot be kept.
+            Err(_) => self.failed = true,
         }
         result
     }

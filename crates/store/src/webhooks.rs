@@ -1,7 +1,7 @@
 //! Webhook endpoints, deliveries and their log.
 
 use crate::error::StoreError;
-use crate::page::{self, Listed, PageQuery, Table, select};
+use crate::page::{self, Listed, Order, PageQuery, Table, select};
 use crate::params;
 use crate::tx::{Json, Row, ToParam, Tx, json};
 use domain::id::{DeliveryId, EventId, WebhookEndpointId};
@@ -12,7 +12,7 @@ use domain::webhook::{Delivery, DeliveryStatus, WebhookEndpoint};
 const COLUMNS: &str = "id, merchant, live, url, enabled_events, status, disabled_reason, description, api_version, \
     metadata, failing_since, created_at";
 
-const TABLE: Table = Table { name: "webhook_endpoints", columns: COLUMNS, id: "id" };
+const TABLE: Table = Table { name: "webhook_endpoints", columns: COLUMNS, id: "id", order: Order::Created };
 
 fn endpoint(row: &mut Row<'_>) -> Result<WebhookEndpoint, StoreError> {
     Ok(WebhookEndpoint {
@@ -158,7 +158,7 @@ pub fn rotate_secret(
 const DELIVERY_COLUMNS: &str =
     "id, merchant, live, event, endpoint, kind, status, attempts, resent_from, due_at, created_at";
 
-const DELIVERIES: Table = Table { name: "deliveries", columns: DELIVERY_COLUMNS, id: "id" };
+const DELIVERIES: Table = Table { name: "deliveries", columns: DELIVERY_COLUMNS, id: "id", order: Order::Created };
 
 fn delivery(row: &mut Row<'_>) -> Result<Delivery, StoreError> {
     Ok(Delivery {

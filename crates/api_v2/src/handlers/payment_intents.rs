@@ -132,9 +132,8 @@ pub async fn create(request: Request) -> Result<Answer, ApiError> {
         statement_descriptor_suffix: r.text("statement_descriptor_suffix", 22)?,
         shipping: shared::patch_shipping(&mut r, "shipping")?.flatten(),
         setup_future_usage: usage(r.one_of("setup_future_usage", USAGES)?),
-        // Who cannot let the payer act wants the same as who has no payer there: a decline instead.
-        off_session: r.boolean("off_session")?.unwrap_or(false)
-            | r.boolean("error_on_requires_action")?.unwrap_or(false),
+        off_session: r.boolean("off_session")?.unwrap_or(false),
+        decline_on_challenge: r.boolean("error_on_requires_action")?.unwrap_or(false),
         payment_method_types: types,
         return_url: return_url(&mut r)?,
     };
@@ -243,10 +242,8 @@ pub async fn confirm(request: Request) -> Result<Answer, ApiError> {
     let cmd = Confirm {
         payment: id,
         return_url: return_url(&mut r)?,
-        off_session: match (r.boolean("off_session")?, r.boolean("error_on_requires_action")?) {
-            (off_session, None) => off_session,
-            (off_session, Some(error)) => Some(off_session.unwrap_or(false) | error),
-        },
+        off_session: r.boolean("off_session")?.unwrap_or(false),
+        decline_on_challenge: r.boolean("error_on_requires_action")?.unwrap_or(false),
         setup_future_usage: usage(r.one_of("setup_future_usage", USAGES)?),
         receipt_email: shared::email(&mut r, "receipt_email")?.flatten(),
         shipping: shared::patch_shipping(&mut r, "shipping")?.flatten(),

@@ -206,7 +206,7 @@ fn first_state(order: &AuthoriseOrder, card: Option<&TestCard>, settle_us: i64) 
     };
     match card {
         Some(card) if needs_challenge(card, order) => {
-            if order.off_session {
+            if order.off_session || order.decline_on_challenge {
                 charge.decline = Some("authentication_required".to_owned());
             } else {
                 charge.state = ChargeState::Challenged;

@@ -41,8 +41,11 @@ impl Engine {
             self.open_challenge(tx, &mut p, &a)?;
         }
         self.record(tx, settings, ask, &mut p, &mut a, &applied, at)?;
-        if matches!(outcome, AuthoriseOutcome::Approved(_)) {
+        if matches!(outcome, AuthoriseOutcome::Approved(_)) && !applied.changed {
             self.reverse_if_given_up(tx, &a)?;
+        }
+        if a.status == AttemptStatus::Failed {
+            store::payment_methods::release(tx, a.id)?;
         }
         let unknown = *outcome == AuthoriseOutcome::Unknown;
         self.settle_job(tx, ask, applied.ask_again, unknown, p.clock)?;
@@ -53,7 +56,7 @@ impl Engine {
     /// of it, or because the payer went on with another method) must not stay: nobody would know of the
     /// money. A job undoes it.
     fn reverse_if_given_up(&self, tx: &mut Tx<'_>, a: &Attempt) -> Result<(), Error> {
-        if !matches!(a.status, AttemptStatus::Failed | AttemptStatus::Canceled) {
+        if matches!(a.status, AttemptStatus::Authorised | AttemptStatus::Captured | AttemptStatus::Expired) {
             return Ok(());
         }
         let mut job = self.gateway_job(a.scope, JobKind::ReverseAttempt, a.id.to_string());
@@ -103,7 +106,16 @@ impl Engine {
         }
         self.record(tx, settings, ask, &mut p, &mut a, &applied, at)?;
         self.settle_job(tx, ask, applied.ask_again, *outcome == ChangeOutcome::Unknown, p.clock)?;
-        self.payment_outcome(tx, p, false)
+        match outcome {
+            ChangeOutcome::Refused { reason } if applied.changed => {
+                Ok(Outcome::Refused { payment: payment_view(tx, p)?, reason: reason.clone() })
+            }
+            ChangeOutcome::NotFound if applied.changed => {
+                let reason = "the provider does not know the authorisation".to_owned();
+                Ok(Outcome::Refused { payment: payment_view(tx, p)?, reason })
+            }
+            _ => self.payment_outcome(tx, p, false),
+        }
     }
 
     fn load(
@@ -169,7 +181,7 @@ impl Engine {
         self.emit(tx, ask.scope, &ask.cause, at, snapshot, &news)
     }
 
-    /// A method without a customer may pay once. One that is to be kept is attached instead.
+    /// A method without a customer was used up by the attempt. One that is to be kept is attached instead.
     fn spend_method(
         &self,
         tx: &mut Tx<'_>,
@@ -177,10 +189,8 @@ impl Engine {
         a: &Attempt,
     ) -> Result<Option<domain::payment_method::PaymentMethod>, Error> {
         let keep_for = p.customer.filter(|_| p.details.setup_future_usage.is_some());
-        let Some(customer) = keep_for else {
-            store::payment_methods::set_used_up(tx, a.payment_method)?;
-            return Ok(None);
-        };
+        let Some(customer) = keep_for else { return Ok(None) };
+        store::payment_methods::release(tx, a.id)?;
         let Some(mut method) = store::payment_methods::lock(tx, p.scope, a.payment_method)? else {
             return Ok(None);
         };
@@ -251,7 +261,7 @@ impl Engine {
                 fee: p.fee,
                 source: a.id.to_string(),
                 available_on,
-                available: at_once,
+                available: p.pending_balance == 0,
                 created_at: at,
             },
         )?;

@@ -55,24 +55,16 @@ impl Engine {
     }
 
     /// Takes the payer's answer from the page, and shows the payment as it is after it.
-    pub async fn answer_challenge(
-        &self,
-        code: String,
-        answer: ChallengeAnswer,
-    ) -> Result<ChallengeView, Error> {
-        let engine = self.clone();
+    pub async fn answer_challenge(&self, code: String, answer: ChallengeAnswer) -> Result<ChallengeView, Error> {
         let asked = code.clone();
-        let ask = self
-            .store
-            .write(move |tx| {
-                let now = engine.now();
-                let challenge = store::challenges::get(tx, &asked)?
-                    .filter(|c| c.used_at.is_none() && c.expires_at > now)
-                    .ok_or(Error::ChallengeGone)?;
-                engine.begin_answer(tx, &challenge, answer)
-            })
-            .await?;
-        self.carry_out(ask).await?;
+        self.carry_out(move |engine, tx| {
+            let now = engine.now();
+            let challenge = store::challenges::get(tx, &asked)?
+                .filter(|c| c.used_at.is_none() && c.expires_at > now)
+                .ok_or(Error::ChallengeGone)?;
+            engine.begin_answer(tx, &challenge, answer).map(Some)
+        })
+        .await?;
         self.store
             .read(move |tx| {
                 let challenge = store::challenges::get(tx, &code)?.ok_or(Error::ChallengeGone)?;
@@ -83,12 +75,11 @@ impl Engine {
 
     /// Ends a challenge whose time is over.
     pub async fn lapse_challenge(&self, challenge: Challenge) -> Result<(), Error> {
-        let engine = self.clone();
-        let ask =
-            self.store.write(move |tx| engine.begin_answer(tx, &challenge, ChallengeAnswer::Abandoned)).await;
-        match ask {
-            Ok(ask) => self.carry_out(ask).await.map(|_| ()),
-            Err(Error::ChallengeGone) => Ok(()),
+        let ended = self
+            .carry_out(move |engine, tx| engine.begin_answer(tx, &challenge, ChallengeAnswer::Abandoned).map(Some))
+            .await;
+        match ended {
+            Ok(_) | Err(Error::ChallengeGone) => Ok(()),
             Err(e) => Err(e),
         }
     }
@@ -99,10 +90,11 @@ impl Engine {
         challenge: &Challenge,
         answer: ChallengeAnswer,
     ) -> Result<Ask, Error> {
+        // The payment's lock first, like every other command that ends a challenge.
+        let mut payment = lock(tx, challenge.scope, challenge.payment)?;
         if !store::challenges::use_up(tx, &challenge.code, outcome_text(answer), self.now())? {
             return Err(Error::ChallengeGone);
         }
-        let mut payment = lock(tx, challenge.scope, challenge.payment)?;
         let (connector, order, subject) =
             self.begin_authenticated(tx, &mut payment, answer)?.map_err(|_| Error::ChallengeGone)?;
         let job = self.gateway_job(challenge.scope, JobKind::ReconcileAttempt, challenge.attempt.to_string());

@@ -22,8 +22,10 @@ pub struct Confirm {
     pub payment: PaymentId,
     pub method: MethodChoice,
     pub return_url: Option<String>,
-    /// `None` leaves what the payment says.
-    pub off_session: Option<bool>,
+    /// The payer is not there.
+    pub off_session: bool,
+    /// A challenge counts as a decline.
+    pub decline_on_challenge: bool,
     pub setup_future_usage: Option<domain::payment::SetupFutureUsage>,
     pub receipt_email: Option<String>,
     pub shipping: Option<domain::customer::Shipping>,
@@ -104,9 +106,12 @@ impl Engine {
         let provider = facts.require_provider()?;
         let total = payment.total();
         let fee = facts.fee(payment.currency, payment.amount, total)?;
-        let method = self.method_for(tx, scope, choice, &payment)?;
         let given_up =
             (payment.status == PaymentStatus::RequiresAction).then_some(payment.latest_attempt).flatten();
+        if let Some(old) = given_up {
+            store::payment_methods::release(tx, old)?;
+        }
+        let method = self.method_for(tx, scope, choice, &payment)?;
         let attempt_id = self.ids.next();
         if let Err(refusal) = payment::begin_confirm(&mut payment, &method, attempt_id, fee) {
             return Err(refuse(tx, scope, id, refusal));
@@ -118,6 +123,7 @@ impl Engine {
         let now = self.object_time(tx, scope, payment.clock)?;
         let attempt = new_attempt(&payment, &method, provider, attempt_id, fee, now);
         store::attempts::insert(tx, &attempt)?;
+        store::payment_methods::use_up(tx, method.id, attempt_id)?;
         store::payments::update(tx, &payment)?;
         let order = authorise_order(&payment, &attempt, &method, now);
         let subject = Subject::Attempt { payment: id, attempt: attempt_id };
@@ -156,6 +162,7 @@ impl Engine {
         if let Some(mut attempt) = store::attempts::get(tx, scope, id)?.filter(|a| a.status.is_open()) {
             attempt.status = AttemptStatus::Canceled;
             store::attempts::update(tx, &attempt)?;
+            store::payment_methods::release(tx, id)?;
             store::challenges::close_of_attempt(tx, id, self.now())?;
         }
         Ok(())
@@ -166,9 +173,9 @@ fn apply_changes(payment: &mut Payment, cmd: &Confirm) {
     if cmd.return_url.is_some() {
         payment.details.return_url.clone_from(&cmd.return_url);
     }
-    if let Some(off_session) = cmd.off_session {
-        payment.details.off_session = off_session;
-    }
+    // Of this confirm only: a payer who was away at the last try may be back at this one.
+    payment.details.off_session = cmd.off_session;
+    payment.details.decline_on_challenge = cmd.decline_on_challenge;
     if cmd.setup_future_usage.is_some() {
         payment.details.setup_future_usage = cmd.setup_future_usage;
     }
@@ -225,6 +232,7 @@ pub(crate) fn authorise_order(
         currency: attempt.currency,
         capture: payment.capture_method != CaptureMethod::Manual,
         off_session: payment.details.off_session,
+        decline_on_challenge: payment.details.decline_on_challenge,
         saved: method.customer.is_some(),
         now,
     }

@@ -15,11 +15,7 @@ impl Engine {
     /// Ends an authorisation that was not captured in time. A capture that is under way wins: the
     /// payment is then left alone.
     pub async fn expire_payment(&self, due: Due) -> Result<bool, Error> {
-        let engine = self.clone();
-        let ask = self.store.write(move |tx| engine.begin_expiry(tx, due)).await?;
-        let Some(ask) = ask else { return Ok(false) };
-        self.carry_out(ask).await?;
-        Ok(true)
+        self.carry_out(move |engine, tx| engine.begin_expiry(tx, due)).await
     }
 
     fn begin_expiry(&self, tx: &mut Tx<'_>, due: Due) -> Result<Option<Ask>, Error> {

@@ -6,6 +6,7 @@ use crate::view::{Balance, Snapshot};
 use domain::event::EventType;
 use domain::id::TypedId;
 use domain::ledger::recipes;
+use domain::payment::Payment;
 use domain::scope::Scope;
 use domain::time::Timestamp;
 use store::Tx;
@@ -42,8 +43,15 @@ impl Engine {
         self.post_journal(tx, &recipes::available(&payment, payment.pending_balance, at))?;
         payment.pending_balance = 0;
         store::payments::update(tx, &payment)?;
+        self.mark_available(tx, &payment)?;
+        Ok(true)
+    }
+
+    /// Marks every balance transaction of a payment as available: nothing of it is pending any more.
+    pub(crate) fn mark_available(&self, tx: &mut Tx<'_>, payment: &Payment) -> Result<(), Error> {
+        let scope = payment.scope;
         if let Some(charge) = payment.latest_charge {
-            let attempt = store::attempts::get(tx, due.scope, charge)?;
+            let attempt = store::attempts::get(tx, scope, charge)?;
             if let Some(journal) = attempt.and_then(|a| a.journal) {
                 store::balance::set_available(tx, journal)?;
             }
@@ -54,11 +62,11 @@ impl Engine {
             created_from: None,
             created_to: None,
         };
-        let refunds = store::refunds::list(tx, due.scope, Some(payment.id), None, &everything)?;
+        let refunds = store::refunds::list(tx, scope, Some(payment.id), None, &everything)?;
         for refund in refunds.map(|p| p.data).unwrap_or_default() {
             store::balance::set_available(tx, refund.journal)?;
         }
-        Ok(true)
+        Ok(())
     }
 
     fn emit_available(&self, tx: &mut Tx<'_>, scope: Scope, at: Timestamp) -> Result<(), Error> {

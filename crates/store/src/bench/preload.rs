@@ -39,7 +39,10 @@ pub fn preload(tx: &mut Tx<'_>, script: &Script, payments: usize) -> Result<(), 
 /// nothing was left to do. Call it while no gateway runs and nobody else writes: it seals without the
 /// sealer's lease and up to the present instant.
 pub fn settle_books(tx: &mut Tx<'_>) -> Result<bool, StoreError> {
-    let folded = ledger::fold(tx, BULK)?;
+    let folded = match ledger::account_to_fold(tx, 1)? {
+        Some(account) => ledger::fold(tx, account, BULK)?,
+        None => 0,
+    };
     let sealed = ledger::seal(tx, Timestamp(micros().saturating_add(MINUTE)), BULK)?;
     Ok(folded == 0 && sealed == 0)
 }

@@ -2,6 +2,7 @@
 //! soak` runs more.
 
 mod kill;
+mod takeover;
 mod walk;
 
 /// The seed of both: 1, or what `PAYMENTGATE_SEED` says.

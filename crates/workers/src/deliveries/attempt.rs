@@ -45,7 +45,7 @@ pub(super) async fn deliver(courier: &Courier, claimed: Claimed) -> Impression {
     let delivered = matches!(result, Ok(200..=299));
     tracing::debug!(delivery = id, endpoint = %endpoint.id, event_type, attempt, ?result, ?took, "webhook attempt");
     let attempted =
-        Attempted { started_at, duration_us: micros(took), url: endpoint.url, result, response, retry_after };
+        Attempted { resent_from: delivery.resent_from, started_at, duration_us: micros(took), url: endpoint.url, result, response, retry_after };
     record(engine, delivery.id, attempted).await;
     Impression { took, delivered }
 }

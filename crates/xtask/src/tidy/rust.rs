@@ -112,7 +112,9 @@ fn sql_is_only_in_the_store() {
     for text in ["Select a card from the list", "delete the endpoint", "update the card, then set it", ""] {
         assert!(!is_sql(text), "{text}");
     }
-    check(|path| is_rust(path) && !path.starts_with("crates/store/src/"), sql_in_literals);
+    // Tests may look at and spoil rows behind the product's back.
+    let elsewhere = |path: &str| !path.starts_with("crates/store/src/") && !path.contains("/tests/");
+    check(|path| is_rust(path) && elsewhere(path), sql_in_literals);
 }
 
 #[test]
