@@ -1,4 +1,4 @@
-//! Benchmarks of the release binary over real sockets; see `docs/benchmarks.md` for how to read them.
+//! Benchmarks of the release binary over real sockets.
 
 mod client;
 mod figures;

@@ -1,23 +1,9 @@
 //! Many at once on one payment: exactly the allowed ones succeed.
 
-use futures_lite::join_all;
+use crate::support::join_all;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use testkit::{Answer, TestApp};
-
-mod futures_lite {
-    /// Runs all requests at the same time on the runtime's threads.
-    pub async fn join_all<T: Send + 'static>(
-        work: impl IntoIterator<Item = impl Future<Output = T> + Send + 'static>,
-    ) -> Vec<T> {
-        let tasks: Vec<_> = work.into_iter().map(tokio::spawn).collect();
-        let mut results = Vec::with_capacity(tasks.len());
-        for task in tasks {
-            results.push(task.await.expect("the task ends"));
-        }
-        results
-    }
-}
 
 fn id(object: &Value) -> String {
     object["id"].as_str().expect("an id").to_owned()

@@ -39,9 +39,16 @@ impl Connection {
     /// # Errors
     /// When the connection fails, or the answer is no HTTP/1.1 with a length. The next request then
     /// opens a new connection.
-    pub async fn send(&mut self, path: &str, idempotency_key: &str, form: Option<&str>) -> Result<Answer<'_>> {
+    pub async fn send(
+        &mut self,
+        path: &str,
+        idempotency_key: &str,
+        form: Option<&str>,
+    ) -> Result<Answer<'_>> {
         let head = match form {
-            None => format!("GET {path} HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {}\r\n\r\n", self.key),
+            None => {
+                format!("GET {path} HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {}\r\n\r\n", self.key)
+            }
             Some(form) => format!(
                 "POST {path} HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {}\r\nIdempotency-Key: {idempotency_key}\r\n\
                  Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n{form}",
@@ -57,8 +64,11 @@ impl Connection {
                 stream
             }
         };
-        let exchanged = tokio::time::timeout(PATIENCE, exchange(&mut stream, &mut self.buffer, head.as_bytes())).await;
-        let Ok(exchanged) = exchanged else { return Err(Error::new(ErrorKind::TimedOut, "no answer in a minute")) };
+        let exchanged =
+            tokio::time::timeout(PATIENCE, exchange(&mut stream, &mut self.buffer, head.as_bytes())).await;
+        let Ok(exchanged) = exchanged else {
+            return Err(Error::new(ErrorKind::TimedOut, "no answer in a minute"));
+        };
         let (status, body_at, keep) = exchanged?;
         if keep {
             self.stream = Some(stream);
@@ -69,15 +79,19 @@ impl Connection {
 }
 
 /// Status, where the body starts, and whether the connection may be used again.
-async fn exchange(stream: &mut TcpStream, buffer: &mut Vec<u8>, request: &[u8]) -> Result<(u16, usize, bool)> {
+async fn exchange(
+    stream: &mut TcpStream,
+    buffer: &mut Vec<u8>,
+    request: &[u8],
+) -> Result<(u16, usize, bool)> {
     stream.write_all(request).await?;
     buffer.clear();
     let mut head: Option<(u16, usize, usize, bool)> = None;
     loop {
-        if let Some((status, body_at, length, keep)) = head {
-            if buffer.len() >= body_at + length {
-                return Ok((status, body_at, keep && buffer.len() == body_at + length));
-            }
+        if let Some((status, body_at, length, keep)) = head
+            && buffer.len() >= body_at + length
+        {
+            return Ok((status, body_at, keep && buffer.len() == body_at + length));
         }
         if buffer.len() > ANSWER_MAX {
             return Err(bad("an answer larger than 1 MiB"));
@@ -95,7 +109,8 @@ async fn exchange(stream: &mut TcpStream, buffer: &mut Vec<u8>, request: &[u8]) 
 /// is not complete.
 fn parse_head(bytes: &[u8]) -> Result<Option<(u16, usize, usize, bool)>> {
     let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") else { return Ok(None) };
-    let head = std::str::from_utf8(bytes.get(..end).unwrap_or_default()).map_err(|_| bad("a head that is not text"))?;
+    let head = std::str::from_utf8(bytes.get(..end).unwrap_or_default())
+        .map_err(|_| bad("a head that is not text"))?;
     let mut lines = head.split("\r\n");
     let status = lines.next().and_then(|line| line.strip_prefix("HTTP/1.1 ")).and_then(|rest| rest.get(..3));
     let status = status.and_then(|text| text.parse().ok()).ok_or_else(|| bad("no HTTP/1.1 status line"))?;
@@ -120,7 +135,9 @@ mod tests {
         let answer = b"HTTP/1.1 201 Created\r\ncontent-length: 5\r\nConnection: close\r\n\r\nhello";
         assert_eq!(parse_head(answer).expect("a head"), Some((201, answer.len() - 5, 5, false)));
         assert_eq!(parse_head(&answer[..30]).expect("half a head"), None);
-        for broken in ["HTTP/1.0 200 OK\r\ncontent-length: 1\r\n\r\n", "HTTP/1.1 200 OK\r\n\r\n", "HTTP/1.1 2\r\n\r\n"] {
+        for broken in
+            ["HTTP/1.0 200 OK\r\ncontent-length: 1\r\n\r\n", "HTTP/1.1 200 OK\r\n\r\n", "HTTP/1.1 2\r\n\r\n"]
+        {
             assert!(parse_head(broken.as_bytes()).is_err(), "{broken}");
         }
     }

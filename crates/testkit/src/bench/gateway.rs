@@ -50,7 +50,8 @@ impl Usage {
 /// When `PAYMENTGATE_BIN` does not name one.
 pub fn program() -> Result<PathBuf> {
     let path = std::env::var_os("PAYMENTGATE_BIN").map(PathBuf::from);
-    let path = path.context("PAYMENTGATE_BIN is not set: run `cargo xtask bench`, which builds the release binary")?;
+    let path =
+        path.context("PAYMENTGATE_BIN is not set: run `cargo xtask bench`, which builds the release binary")?;
     if !path.is_file() {
         bail!("PAYMENTGATE_BIN names {}, which is no file", path.display());
     }
@@ -93,13 +94,16 @@ impl Gateway {
             api_after: Duration::ZERO,
         };
         let ready = gateway.wait_until_ready(started, &data_dir.join("demo-keys.txt")).await;
-        ready.with_context(|| format!("the gateway's log: {}", fs::read_to_string(&log_path).unwrap_or_default()))?;
+        ready.with_context(|| {
+            format!("the gateway's log: {}", fs::read_to_string(&log_path).unwrap_or_default())
+        })?;
         Ok(gateway)
     }
 
     async fn wait_until_ready(&mut self, started: Instant, keys: &Path) -> Result<()> {
         let mut plain = Connection::new(self.api, "none");
-        self.until(started, async || plain.send("/health", "", None).await.is_ok_and(|a| a.status == 200)).await?;
+        self.until(started, async || plain.send("/health", "", None).await.is_ok_and(|a| a.status == 200))
+            .await?;
         self.health_after = started.elapsed();
         let mut key = String::new();
         let api = self.api;
@@ -157,7 +161,8 @@ impl Gateway {
         let answer = admin.send("/metrics", "", None).await?;
         let figure = |name: &str| {
             let line = answer.body.lines().find_map(|line| line.strip_prefix(name));
-            line.and_then(|value| value.trim().parse().ok()).with_context(|| format!("/metrics does not tell {name}"))
+            line.and_then(|value| value.trim().parse().ok())
+                .with_context(|| format!("/metrics does not tell {name}"))
         };
         Ok((figure("paymentgate_store_commits_total")?, figure("paymentgate_store_closures_total")?))
     }
@@ -197,9 +202,21 @@ fn secret_key(file: &Path) -> Option<String> {
 pub fn cpu_ms(stat: &str) -> Result<u64> {
     let text = fs::read_to_string(stat).with_context(|| stat.to_owned())?;
     // The name in parentheses may hold spaces; the fields behind it cannot.
-    let fields = text.rsplit_once(')').map(|(_, rest)| rest.split_whitespace()).context("an odd /proc file")?;
+    let fields =
+        text.rsplit_once(')').map(|(_, rest)| rest.split_whitespace()).context("an odd /proc file")?;
     let ticks: u64 = fields.skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
     Ok(ticks * 1_000 / TICKS)
+}
+
+/// CPU time that all processes of this machine have used since it started, in milliseconds; what a
+/// hypervisor took for others counts too.
+pub fn machine_ms() -> Result<u64> {
+    let text = fs::read_to_string("/proc/stat")?;
+    let line = text.lines().find_map(|line| line.strip_prefix("cpu ")).context("an odd /proc/stat")?;
+    let fields: Vec<u64> = line.split_whitespace().filter_map(|field| field.parse().ok()).collect();
+    // user nice system idle iowait irq softirq steal
+    let busy: u64 = [0, 1, 2, 5, 6, 7].iter().filter_map(|n| fields.get(*n)).sum();
+    Ok(busy * 1_000 / TICKS)
 }
 
 /// Rechecks the books with the gateway's own command.
@@ -216,5 +233,9 @@ pub fn verify_books(data_dir: &Path, database: &str) -> Result<()> {
     if done.status.success() {
         return Ok(());
     }
-    bail!("the books are not sound:\n{}{}", String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr))
+    bail!(
+        "the books are not sound:\n{}{}",
+        String::from_utf8_lossy(&done.stdout),
+        String::from_utf8_lossy(&done.stderr)
+    )
 }

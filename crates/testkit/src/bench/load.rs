@@ -53,7 +53,8 @@ fn lock(seen: &Mutex<Seen>) -> MutexGuard<'_, Seen> {
 /// A payment is two requests. `started`: the instant from which the first one's latency counts.
 async fn pay(connection: &mut Connection, started: Instant) -> Result<(Duration, Duration)> {
     let name = random_name();
-    let answer = connection.send(pattern::CREATE, &pattern::create_key(&name), Some(pattern::CREATE_FORM)).await?;
+    let answer =
+        connection.send(pattern::CREATE, &pattern::create_key(&name), Some(pattern::CREATE_FORM)).await?;
     let created = check(&answer, 201, "requires_payment_method")?;
     let path = pattern::confirm(text_after(answer.body, "\"id\":\"").context("a payment without an id")?);
     let answered = Instant::now();

@@ -37,17 +37,18 @@ pub async fn record() -> Result<(Script, Place)> {
     pay(&app, "first").await?;
     // Ids of the recorded payment are told from older ones by their millisecond.
     tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-    app.store.write(|tx| Recording::start(tx)).await.map_err(anyhow::Error::from)?;
+    app.store.write(Recording::start).await.map_err(anyhow::Error::from)?;
     let name: domain::id::RequestId = app.engine.ids.next();
     pay(&app, &name.core().base62()).await?;
-    let recording = app.store.write(|tx| Recording::take(tx)).await?;
-    let place = app.store.read(|tx| Place::first(tx)).await?;
+    let recording = app.store.write(Recording::take).await?;
+    let place = app.store.read(Place::first).await?;
     Ok((Script::new(recording), place))
 }
 
 /// Makes the payment without sockets.
 pub async fn pay(app: &TestApp, name: &str) -> Result<()> {
-    let form = |text: &'static str| text.split('&').filter_map(|pair| pair.split_once('=')).collect::<Vec<_>>();
+    let form =
+        |text: &'static str| text.split('&').filter_map(|pair| pair.split_once('=')).collect::<Vec<_>>();
     let created = app.post_once(&create_key(name), CREATE, &form(CREATE_FORM)).await;
     anyhow::ensure!(created.status == 201, "{}: {}", created.status, created.text);
     let id = created.json["id"].as_str().context("a payment without an id")?;
@@ -63,7 +64,7 @@ pub async fn pay(app: &TestApp, name: &str) -> Result<()> {
 /// When the database fails.
 pub async fn preload(store: &store::Store, payments: u64) -> Result<()> {
     let (script, from) = record().await?;
-    let to = store.read(|tx| Place::first(tx)).await?;
+    let to = store.read(Place::first).await?;
     let script = std::sync::Arc::new(script.moved(&from, &to, currency()?));
     let mut left = payments;
     while left > 0 {
@@ -72,7 +73,7 @@ pub async fn preload(store: &store::Store, payments: u64) -> Result<()> {
         let count = usize::try_from(batch)?;
         store.write(move |tx| store::bench::preload(tx, &part, count)).await?;
         left -= batch;
-        if (payments - left) % 1_000 == 0 || left == 0 {
+        if (payments - left).is_multiple_of(1_000) || left == 0 {
             settle(store).await?;
         }
     }
@@ -82,11 +83,9 @@ pub async fn preload(store: &store::Store, payments: u64) -> Result<()> {
 }
 
 async fn settle(store: &store::Store) -> Result<(), StoreError> {
-    while !store.write(|tx| store::bench::settle_books(tx)).await? {}
+    while !store.write(store::bench::settle_books).await? {}
     Ok(())
 }
-
-
 
 #[cfg(test)]
 mod tests {
@@ -102,11 +101,18 @@ mod tests {
             .into_iter()
             .map(|step| step.iter().map(|s| s.replace("INSERT INTO", "+").replace(" SET", "")).collect())
             .collect();
-        let tables: Vec<Vec<&str>> = tables.iter().map(|step| step.iter().map(String::as_str).collect()).collect();
+        let tables: Vec<Vec<&str>> =
+            tables.iter().map(|step| step.iter().map(String::as_str).collect()).collect();
         let create = vec!["+ payments", "+ snapshots", "+ events", "+ idempotency_keys"];
         assert_eq!(tables.first(), Some(&create));
-        assert_eq!(tables.len(), 4, "create, two transactions of confirm, the sandbox's own between them: {tables:?}");
-        for table in ["+ journals", "+ entries", "+ account_deltas", "+ balance_transactions", "UPDATE payments"] {
+        assert_eq!(
+            tables.len(),
+            4,
+            "create, two transactions of confirm, the sandbox's own between them: {tables:?}"
+        );
+        for table in
+            ["+ journals", "+ entries", "+ account_deltas", "+ balance_transactions", "UPDATE payments"]
+        {
             assert!(tables[3].contains(&table), "{table}: {tables:?}");
         }
     }

@@ -1,7 +1,7 @@
 //! `bench payments`: how many payments a second, against what the database alone can do.
 
 use super::figures::{Hundredths, Mebibytes, Millis, rate, ratio};
-use super::gateway::{Gateway, cpu_ms, program, verify_books};
+use super::gateway::{Gateway, cpu_ms, machine_ms, program, verify_books};
 use super::goals::Goal;
 use super::load::{Seen, Target, closed, open};
 use super::pattern;
@@ -28,7 +28,7 @@ pub struct PaymentsOptions {
     pub preload: Option<u64>,
     /// Payments a second of the open loops; `None`: 70 % of the measured maximum, and 50.
     pub open_rates: Option<Vec<u64>>,
-    /// Wait this long after each closed loop's start is announced, for a profiler.
+    /// Print the gateway's process number when a closed loop starts, for a profiler.
     pub announce: bool,
 }
 
@@ -84,6 +84,8 @@ struct Closed {
     cpu_ms: u64,
     writer_ms: u64,
     load_ms: u64,
+    /// What everything else on the machine used: the kernel's own work, PostgreSQL, strangers.
+    rest_ms: u64,
     /// Mean closures in a commit, in hundredths.
     batch: u64,
     resident: u64,
@@ -108,9 +110,19 @@ impl Closed {
         );
         print_latencies(&self.seen);
         let per_payment = Millis(self.cpu_ms.saturating_mul(1_000) / self.seen.payments.max(1));
-        println!("    gateway  {per_payment} CPU a payment, {} cores, of which the writer {}; load generator {} cores",
-            self.share(self.cpu_ms), self.share(self.writer_ms), self.share(self.load_ms));
-        println!("    batch    {} closures a commit; memory after it {}", Hundredths(self.batch), Mebibytes(self.resident));
+        println!(
+            "    cores    gateway {}, of which the writer {}; load generator {}; rest of the machine {}",
+            self.share(self.cpu_ms),
+            self.share(self.writer_ms),
+            self.share(self.load_ms),
+            self.share(self.rest_ms)
+        );
+        println!("    CPU      {per_payment} of the gateway a payment");
+        println!(
+            "    batch    {} closures a commit; memory after it {}",
+            Hundredths(self.batch),
+            Mebibytes(self.resident)
+        );
     }
 }
 
@@ -123,17 +135,23 @@ fn print_latencies(seen: &Seen) {
     }
 }
 
-async fn closed_loop(gateway: &Gateway, place: &Place, options: &PaymentsOptions, commits: u64) -> Result<Closed> {
+async fn closed_loop(
+    gateway: &Gateway,
+    place: &Place,
+    options: &PaymentsOptions,
+    commits: u64,
+) -> Result<Closed> {
     let target = target(gateway);
     let _ = closed(&target, options.clients, WARM_UP).await;
     if options.announce {
         println!("  closed loop runs now: process {}", gateway.pid());
     }
     let (before, batches, syncs) = (gateway.usage()?, gateway.batches().await?, syncs(place).await?);
-    let own = cpu_ms("/proc/self/stat")?;
+    let (own, machine) = (cpu_ms("/proc/self/stat")?, machine_ms()?);
     let seen = closed(&target, options.clients, options.time).await;
     let load_ms = cpu_ms("/proc/self/stat")? - own;
     let used = gateway.usage()?.since(before);
+    let rest_ms = (machine_ms()? - machine).saturating_sub(used.cpu_ms + load_ms);
     let after = gateway.batches().await?;
     let batch = match (syncs, self::syncs(place).await?) {
         // PostgreSQL flushes once for several commits at a time.
@@ -144,6 +162,7 @@ async fn closed_loop(gateway: &Gateway, place: &Place, options: &PaymentsOptions
         cpu_ms: used.cpu_ms,
         writer_ms: used.writer_ms,
         load_ms,
+        rest_ms,
         batch: batch.max(100),
         resident: gateway.resident()?,
         seen,
@@ -203,9 +222,21 @@ impl Run<'_> {
             Millis(api),
             Mebibytes(resident)
         );
-        self.goals.push(Goal::below(&format!("serving after {name}"), Millis(api).to_string(), api, 300_000, "300 ms"));
+        self.goals.push(Goal::below(
+            &format!("serving after {name}"),
+            Millis(api).to_string(),
+            api,
+            300_000,
+            "300 ms",
+        ));
         let memory = Mebibytes(resident).to_string();
-        self.goals.push(Goal::below(&format!("idle memory after {name}"), memory, resident, 64 * 1_024, "64 MiB"));
+        self.goals.push(Goal::below(
+            &format!("idle memory after {name}"),
+            memory,
+            resident,
+            64 * 1_024,
+            "64 MiB",
+        ));
         Ok(())
     }
 
@@ -218,9 +249,17 @@ impl Run<'_> {
             payments_max: u64::MAX,
         };
         let (location, script) = (place.location(), self.script.clone());
-        let BareRun { payments, commits, elapsed } = blocking(move || bare_loop(&location, &script, how)).await?;
+        let machine = machine_ms()?;
+        let BareRun { payments, commits, elapsed } =
+            blocking(move || bare_loop(&location, &script, how)).await?;
         let bare = rate(payments, elapsed);
-        println!("  bare loop    {bare} payments/s ({} commits/s of {} steps)", rate(commits, elapsed), Hundredths(closed.batch));
+        let cores = ratio(machine_ms()? - machine, u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX));
+        println!(
+            "  bare loop    {bare} payments/s ({} commits/s of {} steps; the whole machine used {} cores)",
+            rate(commits, elapsed),
+            Hundredths(closed.batch),
+            Hundredths(cores)
+        );
         let share = ratio(closed.rate(), bare);
         let what = format!("{} clients against the bare loop", self.options.clients);
         self.goals.push(Goal::at_least(&what, Hundredths(share).to_string(), share, 50, "0.50"));
@@ -234,7 +273,12 @@ impl Run<'_> {
             // Folding and checkpoints of the loop before are not this one's.
             tokio::time::sleep(IDLE).await;
             let seen = open(&target(gateway), rate, self.options.time).await;
-            println!("  open loop    {rate} payments/s for {} s ({} payments, {} errors)", self.options.time.as_secs(), seen.payments, seen.errors);
+            println!(
+                "  open loop    {rate} payments/s for {} s ({} payments, {} errors)",
+                self.options.time.as_secs(),
+                seen.payments,
+                seen.errors
+            );
             print_latencies(&seen);
             self.errors += seen.errors;
             let p99 = u64::from(seen.p99());
@@ -285,7 +329,12 @@ impl Run<'_> {
 pub async fn run(options: &PaymentsOptions) -> Result<bool> {
     let binary = program()?;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    println!("payments: {} clients, {} s a loop, {cores} cores, {}", options.clients, options.time.as_secs(), binary.display());
+    println!(
+        "payments: {} clients, {} s a loop, {cores} cores, {}",
+        options.clients,
+        options.time.as_secs(),
+        binary.display()
+    );
     let (script, _) = pattern::record().await?;
     let mut errors = 0;
     for kind in &options.engines {

@@ -52,7 +52,8 @@ fn rates(text: &str) -> Result<Rates, String> {
     }
     let each = |part: &str| part.trim().parse().ok().filter(|rate| (1..=100_000).contains(rate));
     let all: Option<Vec<u64>> = text.split(',').map(each).collect();
-    all.map(|all| Rates(Some(all))).ok_or_else(|| "auto, or numbers from 1 to 100000 separated by commas".to_owned())
+    all.map(|all| Rates(Some(all)))
+        .ok_or_else(|| "auto, or numbers from 1 to 100000 separated by commas".to_owned())
 }
 
 fn main() -> ExitCode {

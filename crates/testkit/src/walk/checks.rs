@@ -108,7 +108,12 @@ impl Walk {
             after = format!("&starting_after={}", data.last().map_or("", |o| text(o, "id")));
             all.extend(data);
             if !more {
-                let newest_first = all.windows(2).all(|w| number(&w[0], "created") >= number(&w[1], "created"));
+                // Events are listed as they were written, whatever clock their objects live by.
+                let in_order = |newer: &Value, older: &Value| match text(newer, "object") {
+                    "event" => text(newer, "id") > text(older, "id"),
+                    _ => number(newer, "created") >= number(older, "created"),
+                };
+                let newest_first = all.windows(2).all(|w| in_order(&w[0], &w[1]));
                 same(format!("{path} newest first"), newest_first, true)?;
                 return Ok(all);
             }
