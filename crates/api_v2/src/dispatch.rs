@@ -50,7 +50,11 @@ pub fn router(app: App) -> Router {
 /// The optional listener for Stripe clients that take only a host and a port: `/v1/…`.
 pub fn root_router(app: App) -> Router {
     let stripe = mount(&app, Mount::Stripe);
-    Router::new().nest("/v1", stripe).fallback(unknown).method_not_allowed_fallback(not_allowed).with_state(app)
+    Router::new()
+        .nest("/v1", stripe)
+        .fallback(unknown)
+        .method_not_allowed_fallback(not_allowed)
+        .with_state(app)
 }
 
 fn mount(_app: &App, mount: Mount) -> Router<App> {
@@ -110,21 +114,32 @@ fn preflight(app: &App, method: &'static str, extensions: &axum::http::Extension
 async fn unknown(State(app): State<App>, request: axum::extract::Request) -> Response {
     let (parts, _) = request.into_parts();
     let path = echo_name(parts.uri.path());
-    let message = format!("Unrecognized request URL ({}: {path}). Check the path against the API reference.", parts.method);
+    let message = format!(
+        "Unrecognized request URL ({}: {path}). Check the path against the API reference.",
+        parts.method
+    );
     let error = ApiError::new(StatusCode::NOT_FOUND, "invalid_request_error", message).code("url_not_found");
     outside(&app, &parts.headers, &parts.extensions, &error).await
 }
 
 async fn not_allowed(State(app): State<App>, request: axum::extract::Request) -> Response {
     let (parts, _) = request.into_parts();
-    let message = format!("{} is not allowed at this address. Check the method against the API reference.", parts.method);
-    let error =
-        ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "invalid_request_error", message).code("method_not_allowed");
+    let message = format!(
+        "{} is not allowed at this address. Check the method against the API reference.",
+        parts.method
+    );
+    let error = ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "invalid_request_error", message)
+        .code("method_not_allowed");
     outside(&app, &parts.headers, &parts.extensions, &error).await
 }
 
 /// An answer where no route is: with the limits of whoever asks, like every answer.
-async fn outside(app: &App, headers: &HeaderMap, extensions: &axum::http::Extensions, error: &ApiError) -> Response {
+async fn outside(
+    app: &App,
+    headers: &HeaderMap,
+    extensions: &axum::http::Extensions,
+    error: &ApiError,
+) -> Response {
     let known = match web::credentials::api_key(headers) {
         Ok(key) => app.engine.authenticate(&key).await.ok().flatten(),
         Err(_) => None,
@@ -133,7 +148,8 @@ async fn outside(app: &App, headers: &HeaderMap, extensions: &axum::http::Extens
         Some(caller) => take(app, &caller).await.unwrap_or_else(|_| anonymous(app, extensions)),
         None => anonymous(app, extensions),
     };
-    let error = if verdict.allowed { None } else { Some(too_many(&verdict)) }.map_or_else(|| refusal(app, error, extensions), |e| refusal(app, &e, extensions));
+    let error = if verdict.allowed { None } else { Some(too_many(&verdict)) }
+        .map_or_else(|| refusal(app, error, extensions), |e| refusal(app, &e, extensions));
     with_limits(error, &verdict)
 }
 
@@ -258,7 +274,8 @@ async fn identify(
         let error = if verdict.allowed { error } else { too_many(&verdict) };
         (error, verdict)
     };
-    let in_query = uri.query().is_some_and(|q| q.split('&').any(|p| p.starts_with("api_key=") || p.starts_with("key=")));
+    let in_query =
+        uri.query().is_some_and(|q| q.split('&').any(|p| p.starts_with("api_key=") || p.starts_with("key=")));
     if in_query {
         tracing::warn!("an API key was sent in a query string, where logs keep it: rotate it");
         return Err(refuse(unauthenticated()));
@@ -366,7 +383,9 @@ impl Exchange<'_> {
     async fn unless_answered(&self, refused: ApiError, call: &engine::Call) -> Result<Answer, ApiError> {
         match self.app.engine.replay(call).await {
             Ok(Some(reply)) => Ok(Answer::Reply(reply)),
-            Err(e @ (engine::Error::IdempotencyInUse { .. } | engine::Error::IdempotencyMismatch { .. })) => Err(e.into()),
+            Err(e @ (engine::Error::IdempotencyInUse { .. } | engine::Error::IdempotencyMismatch { .. })) => {
+                Err(e.into())
+            }
             Ok(None) | Err(_) => Err(refused),
         }
     }
@@ -383,7 +402,8 @@ impl Exchange<'_> {
         }
         for name in ["stripe-account", "pg-account"] {
             if self.parts.headers.contains_key(name) {
-                let message = format!("The header {name} was sent, but connected accounts are not offered. Remove it.");
+                let message =
+                    format!("The header {name} was sent, but connected accounts are not offered. Remove it.");
                 return Err(ApiError::invalid("connected_accounts_not_supported", message).param(name));
             }
         }
@@ -439,7 +459,8 @@ impl Exchange<'_> {
         let mut route_path = String::new();
         let mut ids = path.iter();
         for segment in self.endpoint.path.split('/').skip(1) {
-            let segment = if segment.starts_with('{') { ids.next().map_or("", String::as_str) } else { segment };
+            let segment =
+                if segment.starts_with('{') { ids.next().map_or("", String::as_str) } else { segment };
             route_path.push('/');
             route_path.push_str(segment);
         }
@@ -459,7 +480,8 @@ impl Exchange<'_> {
         let mut values = self.parts.headers.get_all(&IDEMPOTENCY_KEY).iter();
         let Some(value) = values.next() else { return Ok(None) };
         let refuse = |message: &str| {
-            Err(ApiError::new(StatusCode::BAD_REQUEST, "idempotency_error", message).code("idempotency_key_invalid"))
+            Err(ApiError::new(StatusCode::BAD_REQUEST, "idempotency_error", message)
+                .code("idempotency_key_invalid"))
         };
         if values.next().is_some() {
             return refuse("Idempotency-Key was sent twice. Send it once.");
@@ -468,14 +490,17 @@ impl Exchange<'_> {
             return refuse("Idempotency-Key must be UTF-8 text. A random UUID is a good choice.");
         };
         let key = key.trim();
-        if key.is_empty() || key.chars().count() > IDEMPOTENCY_KEY_CHARS || key.chars().any(char::is_control) {
+        if key.is_empty() || key.chars().count() > IDEMPOTENCY_KEY_CHARS || key.chars().any(char::is_control)
+        {
             return refuse(
                 "Idempotency-Key must have 1 to 255 characters, none of them control characters. A random UUID is a \
                  good choice.",
             );
         }
         if domain::card::contains_card_number(key) {
-            return refuse("Idempotency-Key looks like a card number, which must not be stored. A random UUID is a good choice.");
+            return refuse(
+                "Idempotency-Key looks like a card number, which must not be stored. A random UUID is a good choice.",
+            );
         }
         let mut print = self.app.engine.vault.fingerprint();
         print.part(crate::SURFACE.as_bytes());
@@ -508,7 +533,9 @@ fn body_refused(refusal: BodyRefusal) -> ApiError {
         BodyRefusal::TooSlow => {
             (StatusCode::REQUEST_TIMEOUT, "body_too_slow", "The body did not arrive within 10 seconds.")
         }
-        BodyRefusal::Broken => (StatusCode::BAD_REQUEST, "body_broken", "The body could not be read to its end."),
+        BodyRefusal::Broken => {
+            (StatusCode::BAD_REQUEST, "body_broken", "The body could not be read to its end.")
+        }
     };
     ApiError::new(status, "invalid_request_error", message).code(code)
 }

@@ -52,7 +52,8 @@ impl ApiError {
     /// 404: the object that the address names does not exist for this key.
     pub fn not_found(kind: &str, id: &str) -> ApiError {
         let shown = echo(id);
-        let message = format!("No such {kind}: '{shown}'. Check the id, and that the key's mode and account match it.");
+        let message =
+            format!("No such {kind}: '{shown}'. Check the id, and that the key's mode and account match it.");
         ApiError::new(StatusCode::NOT_FOUND, INVALID, message).code("resource_missing").param("id")
     }
 

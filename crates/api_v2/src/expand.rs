@@ -62,7 +62,8 @@ pub enum Where {
 pub fn check(object: Object, paths: &[String], place: Where) -> Result<(), ApiError> {
     let max = if place == Where::Post { EXPAND_PATHS_POST } else { EXPAND_PATHS_GET };
     if paths.len() > max {
-        let message = format!("At most {max} paths can be expanded in this request; {} were given.", paths.len());
+        let message =
+            format!("At most {max} paths can be expanded in this request; {} were given.", paths.len());
         return Err(ApiError::invalid("expand_too_many", message).param("expand"));
     }
     for path in paths {
@@ -122,9 +123,10 @@ pub fn apply(
             }
             let Some(slot) = slot else { break };
             if let Some(id) = slot.as_str().map(str::to_owned)
-                && let Some(object) = load(views, urls, target, &id)? {
-                    *slot = object;
-                }
+                && let Some(object) = load(views, urls, target, &id)?
+            {
+                *slot = object;
+            }
             at = slot;
         }
     }
@@ -179,8 +181,18 @@ mod tests {
         for (object, path, place, ok) in [
             (Object::PaymentIntent, "latest_charge", Where::Get, true),
             (Object::PaymentIntent, "latest_charge.balance_transaction", Where::Post, true),
-            (Object::PaymentIntent, "latest_charge.balance_transaction.source.payment_intent", Where::Get, true),
-            (Object::PaymentIntent, "latest_charge.balance_transaction.source.payment_intent.customer", Where::Get, false),
+            (
+                Object::PaymentIntent,
+                "latest_charge.balance_transaction.source.payment_intent",
+                Where::Get,
+                true,
+            ),
+            (
+                Object::PaymentIntent,
+                "latest_charge.balance_transaction.source.payment_intent.customer",
+                Where::Get,
+                false,
+            ),
             (Object::PaymentIntent, "amount", Where::Get, false),
             (Object::PaymentIntent, "", Where::Get, false),
             (Object::PaymentIntent, "latest_charge.", Where::Get, false),

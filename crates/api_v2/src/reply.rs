@@ -53,7 +53,9 @@ pub fn reply_renderer(urls: Arc<Urls>) -> Box<RenderReply> {
         let kind = ReplyKind::parse(&spec.kind);
         match outcome {
             Outcome::Done(view) => done(views, &urls, spec, kind, view),
-            Outcome::Declined(view) if kind.calm => done(views, &urls, spec, kind, &View::Payment(view.clone())),
+            Outcome::Declined(view) if kind.calm => {
+                done(views, &urls, spec, kind, &View::Payment(view.clone()))
+            }
             Outcome::Refused { payment, reason } => {
                 let refused = error::provider_refused(payment, reason).public(kind.public);
                 let body = refused.body(&urls, &spec.request);

@@ -104,7 +104,8 @@ impl Request {
         show: impl Fn(&Urls, &V) -> Value + Send + 'static,
     ) -> Result<Answer, ApiError> {
         let urls = self.urls();
-        let paths: Vec<String> = expand.iter().filter_map(|p| p.strip_prefix("data.").map(str::to_owned)).collect();
+        let paths: Vec<String> =
+            expand.iter().filter_map(|p| p.strip_prefix("data.").map(str::to_owned)).collect();
         let (data, has_more) = self
             .engine()
             .view(self.scope(), move |views| {
@@ -195,7 +196,8 @@ fn cursor<T: TypedId>(reader: &mut Reader<'_>, name: &str) -> Result<Option<T>, 
 pub fn reference<T: TypedId>(param: &str, text: &str) -> Result<T, ApiError> {
     T::parse(text).ok_or_else(|| {
         let shown = echo(text);
-        let message = format!("No such object: '{shown}'. {param} must be an id that begins with {}_.", T::PREFIX);
+        let message =
+            format!("No such object: '{shown}'. {param} must be an id that begins with {}_.", T::PREFIX);
         ApiError::invalid("resource_missing", message).param(param)
     })
 }
@@ -218,7 +220,11 @@ pub fn amount(reader: &mut Reader<'_>, name: &str) -> Result<Option<i64>, ApiErr
         return Err(ApiError::invalid("amount_too_small", message).param(&param));
     }
     if amount > domain::money::MAX_AMOUNT {
-        let message = format!("{param} is {}; it must be at most {}.", echo(&amount.to_string()), domain::money::MAX_AMOUNT);
+        let message = format!(
+            "{param} is {}; it must be at most {}.",
+            echo(&amount.to_string()),
+            domain::money::MAX_AMOUNT
+        );
         return Err(ApiError::invalid("amount_too_large", message).param(&param));
     }
     Ok(Some(amount))

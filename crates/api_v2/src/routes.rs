@@ -2,7 +2,8 @@
 
 use crate::error::ApiError;
 use crate::handlers::{
-    balance, charges, customers, events, payment_intents, payment_methods, refunds, test_helpers, webhook_endpoints,
+    balance, charges, customers, events, payment_intents, payment_methods, refunds, test_helpers,
+    webhook_endpoints,
 };
 use crate::request::{Answer, Request};
 use std::future::Future;

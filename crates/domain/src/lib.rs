@@ -21,10 +21,10 @@ pub mod payment;
 pub mod payment_method;
 pub mod rate;
 pub mod refund;
-pub mod scope;
-pub mod test_clock;
 #[cfg(test)]
 mod samples;
+pub mod scope;
+pub mod test_clock;
 pub mod text;
 mod text_enum;
 pub mod time;

@@ -415,7 +415,8 @@ pub fn apply_authorise(
     }
     // An approval is taken while the payer seems still to be asked, too: the provider knows better.
     let approved = matches!(outcome, AuthoriseOutcome::Approved(_));
-    let expected = p.status == PaymentStatus::Processing || (approved && p.status == PaymentStatus::RequiresAction);
+    let expected =
+        p.status == PaymentStatus::Processing || (approved && p.status == PaymentStatus::RequiresAction);
     if !expected {
         return Applied::nothing();
     }

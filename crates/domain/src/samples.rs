@@ -51,7 +51,10 @@ pub fn payment(status: PaymentStatus, amount: i64) -> Payment {
         latest_charge: None,
         attempts: 0,
         next_action: None,
-        details: PaymentDetails { payment_method_types: MethodKind::ALL.to_vec(), ..PaymentDetails::default() },
+        details: PaymentDetails {
+            payment_method_types: MethodKind::ALL.to_vec(),
+            ..PaymentDetails::default()
+        },
         metadata: Vec::new(),
         canceled_at: None,
         cancellation_reason: None,

@@ -136,6 +136,13 @@ impl Engine {
         let at = self.object_time(tx, customer.scope, customer.clock)?;
         let previous = before.map(|c| Box::new(Snapshot { customer: Some(c), ..Snapshot::default() }));
         let snapshot = Snapshot { customer: Some(customer.clone()), previous, ..Snapshot::default() };
-        self.emit(tx, customer.scope, &Cause::from(call), at, snapshot, &[News::new(event, customer.id.core())])
+        self.emit(
+            tx,
+            customer.scope,
+            &Cause::from(call),
+            at,
+            snapshot,
+            &[News::new(event, customer.id.core())],
+        )
     }
 }

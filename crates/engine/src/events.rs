@@ -141,7 +141,8 @@ impl Engine {
         let made = delivery.attempts + 1;
         let row = DeliveryAttempt {
             n: made,
-            cause: if delivery.resent_from == Some(delivery.attempts) { "manual" } else { "automatic" }.to_owned(),
+            cause: if attempted.resent_from == Some(delivery.attempts) { "manual" } else { "automatic" }
+                .to_owned(),
             url: attempted.url.clone(),
             started_at: attempted.started_at,
             duration_us: attempted.duration_us,
@@ -156,7 +157,11 @@ impl Engine {
             || attempted.result.as_ref().err().is_some_and(|e| e == "timeout");
         let retry_after =
             matches!(attempted.result, Ok(429 | 503)).then_some(attempted.retry_after).flatten();
-        let next = if ok { None } else { next_attempt(made - delivery.resent_from.unwrap_or(0), now, jitter, overloaded, retry_after) };
+        let next = if ok {
+            None
+        } else {
+            next_attempt(made - delivery.resent_from.unwrap_or(0), now, jitter, overloaded, retry_after)
+        };
         let (status, due) = match (ok, next) {
             // Somebody asked for it once more while this attempt was under way: that one follows.
             _ if delivery.resent_from != attempted.resent_from => (DeliveryStatus::Pending, now),
@@ -165,6 +170,9 @@ impl Engine {
             (false, None) => (DeliveryStatus::Failed, delivery.due_at),
         };
         store::webhooks::settle_delivery(tx, id, status, made, due)?;
+        if delivery.resent_from != attempted.resent_from {
+            store::webhooks::requeue(tx, id, now)?;
+        }
         self.judge_endpoint(tx, &delivery, &attempted.result, now)?;
         tx.wake(Wake::Deliveries);
         Ok(())

@@ -128,7 +128,9 @@ impl Engine {
         let engine = self.clone();
         self.finish(async move {
             let inner = engine.clone();
-            let Some(ask) = engine.store.write(move |tx| prepare(&inner, tx)).await? else { return Ok(false) };
+            let Some(ask) = engine.store.write(move |tx| prepare(&inner, tx)).await? else {
+                return Ok(false);
+            };
             let answer = engine.ask(&ask).await;
             engine.conclude(ask, answer).await?;
             Ok(true)

@@ -64,7 +64,9 @@ impl Engine {
         let (node, now) = (self.node, self.now());
         let jobs = self
             .store
-            .write(move |tx| Ok::<_, Error>(store::jobs::claim(tx, node, now, now.plus(CLAIM_US), JOBS_AT_ONCE)?))
+            .write(move |tx| {
+                Ok::<_, Error>(store::jobs::claim(tx, node, now, now.plus(CLAIM_US), JOBS_AT_ONCE)?)
+            })
             .await?;
         let count = jobs.len();
         let mut running = tokio::task::JoinSet::new();

@@ -109,7 +109,10 @@ pub enum Outcome {
     /// The payment was declined: recorded, and the payment is open for another try.
     Declined(PaymentView),
     /// The provider refused to change the payment, for its own reason: it stands as before.
-    Refused { payment: PaymentView, reason: String },
+    Refused {
+        payment: PaymentView,
+        reason: String,
+    },
 }
 
 /// The view of a payment that was just read or changed in `tx`.

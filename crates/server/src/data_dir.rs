@@ -107,7 +107,9 @@ impl NodeIdentity {
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Ok(None),
-            Err(TryLockError::Error(e)) => return Err(e).context(format!("the node file {shown} cannot be locked")),
+            Err(TryLockError::Error(e)) => {
+                return Err(e).context(format!("the node file {shown} cannot be locked"));
+            }
         }
         let mut text = String::new();
         (&mut file).take(64).read_to_string(&mut text).with_context(|| format!("the node file {shown}"))?;

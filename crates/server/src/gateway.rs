@@ -104,7 +104,8 @@ async fn off_runtime(
     open: fn(&Location) -> Result<Store, store::StoreError>,
 ) -> anyhow::Result<Store> {
     let location = location.clone();
-    let opened = tokio::task::spawn_blocking(move || open(&location)).await.context("opening the database")?;
+    let opened =
+        tokio::task::spawn_blocking(move || open(&location)).await.context("opening the database")?;
     opened.context("the database cannot be opened")
 }
 

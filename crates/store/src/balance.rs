@@ -10,7 +10,8 @@ use domain::scope::Scope;
 const COLUMNS: &str =
     "journal, merchant, live, kind, currency, amount, fee, source, available_on, available, created_at";
 
-const TABLE: Table = Table { name: "balance_transactions", columns: COLUMNS, id: "journal", order: Order::Created };
+const TABLE: Table =
+    Table { name: "balance_transactions", columns: COLUMNS, id: "journal", order: Order::Created };
 
 fn balance_transaction(row: &mut Row<'_>) -> Result<BalanceTransaction, StoreError> {
     Ok(BalanceTransaction {

@@ -6,8 +6,7 @@ use domain::event::Event;
 use domain::id::{Core, EventId, SnapshotId};
 use domain::scope::Scope;
 
-const COLUMNS: &str =
-    "id, merchant, live, type, object, snapshot, request, idempotency_key, created_at";
+const COLUMNS: &str = "id, merchant, live, type, object, snapshot, request, idempotency_key, created_at";
 
 const TABLE: Table = Table { name: "events", columns: COLUMNS, id: "id", order: Order::Written };
 

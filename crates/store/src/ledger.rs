@@ -68,8 +68,13 @@ pub fn post(
             recorded_at,
         ],
     )?;
-    let lines: Vec<(i64, i64, i64)> =
-        draft.lines.iter().zip(&accounts).zip(1..).map(|((line, (id, _)), n)| (n, *id, line.amount)).collect();
+    let lines: Vec<(i64, i64, i64)> = draft
+        .lines
+        .iter()
+        .zip(&accounts)
+        .zip(1..)
+        .map(|((line, (id, _)), n)| (n, *id, line.amount))
+        .collect();
     let entries: Vec<Param<'_>> = lines
         .iter()
         .flat_map(|(n, account, amount)| [id.param(), n.param(), account.param(), amount.param()])

@@ -66,14 +66,13 @@ pub(crate) fn list<T>(
 ) -> Listed<T> {
     let mut sql = format!("SELECT {} FROM {} WHERE merchant = ?1 AND live = ?2", table.columns, table.name);
     let mut params: Vec<Param<'_>> = vec![scope.merchant.param(), scope.mode.param()];
-    let mut conditions: Vec<(String, Param<'_>)> =
-        filters
-            .iter()
-            .map(|(column, value)| {
-                let condition = if column.ends_with(">=") { (*column).to_owned() } else { format!("{column} =") };
-                (condition, *value)
-            })
-            .collect();
+    let mut conditions: Vec<(String, Param<'_>)> = filters
+        .iter()
+        .map(|(column, value)| {
+            let condition = if column.ends_with(">=") { (*column).to_owned() } else { format!("{column} =") };
+            (condition, *value)
+        })
+        .collect();
     conditions.extend(query.created_from.map(|t| ("created_at >=".to_owned(), Param::Int(t.0))));
     conditions.extend(query.created_to.map(|t| ("created_at <=".to_owned(), Param::Int(t.0))));
     for (condition, value) in conditions {
@@ -107,7 +106,8 @@ pub(crate) fn list<T>(
         }
     }
     let direction = if newer { "ASC" } else { "DESC" };
-    let first = if table.order == Order::Created { format!("created_at {direction}, ") } else { String::new() };
+    let first =
+        if table.order == Order::Created { format!("created_at {direction}, ") } else { String::new() };
     params.push(Param::Int(query.limit + 1));
     sql.push_str(&format!(" ORDER BY {first}{} {direction} LIMIT ?{}", table.id, params.len()));
     let mut data = tx.all(&sql, &params, map)?;

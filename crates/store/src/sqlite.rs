@@ -275,7 +275,8 @@ mod tests {
         write_loop(&conn, jobs, &wakes);
         let answers = answers.into_iter().map(|mut a| a.try_recv().expect("an answer").ok()).collect();
         let mut rows = conn.prepare("SELECT n FROM t ORDER BY n").expect("a query");
-        let rows = rows.query_map([], |r| r.get(0)).expect("rows").collect::<Result<Vec<i64>, _>>().expect("rows");
+        let rows =
+            rows.query_map([], |r| r.get(0)).expect("rows").collect::<Result<Vec<i64>, _>>().expect("rows");
         assert!(conn.is_autocommit());
         (answers, rows, wakes.counts().0)
     }

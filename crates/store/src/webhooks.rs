@@ -158,7 +158,8 @@ pub fn rotate_secret(
 const DELIVERY_COLUMNS: &str =
     "id, merchant, live, event, endpoint, kind, status, attempts, resent_from, due_at, created_at";
 
-const DELIVERIES: Table = Table { name: "deliveries", columns: DELIVERY_COLUMNS, id: "id", order: Order::Created };
+const DELIVERIES: Table =
+    Table { name: "deliveries", columns: DELIVERY_COLUMNS, id: "id", order: Order::Created };
 
 fn delivery(row: &mut Row<'_>) -> Result<Delivery, StoreError> {
     Ok(Delivery {

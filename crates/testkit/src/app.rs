@@ -64,14 +64,19 @@ impl TestApp {
 
     pub async fn with(db: &Db, options: AppOptions) -> TestApp {
         let location = db.location();
-        let store = tokio::task::spawn_blocking(move || Store::open(&location)).await.expect("joined").expect("opened");
-        let urls = Arc::new(Urls { api: "http://api.test".to_owned(), public: "http://public.test".to_owned() });
+        let store = tokio::task::spawn_blocking(move || Store::open(&location))
+            .await
+            .expect("joined")
+            .expect("opened");
+        let urls =
+            Arc::new(Urls { api: "http://api.test".to_owned(), public: "http://public.test".to_owned() });
         let sandbox = Sandbox::new(store.clone(), options.settle_us);
         let connectors = Connectors::default().with(Arc::new(sandbox));
         let renderers = vec![(api_v2::SURFACE, api_v2::reply_renderer(urls.clone()))];
-        let engine = Engine::new(store.clone(), connectors, Vault::new(&MASTER_KEY), options.options, renderers)
-            .await
-            .expect("the engine starts");
+        let engine =
+            Engine::new(store.clone(), connectors, Vault::new(&MASTER_KEY), options.options, renderers)
+                .await
+                .expect("the engine starts");
         let app = App::new(engine.clone(), Urls::clone(&urls));
         let api = web::middleware::wrap(api_v2::router(app.clone()));
         let pages = web::middleware::wrap(pages::router(app));
@@ -126,8 +131,10 @@ impl TestApp {
         form: &[(&str, &str)],
         idempotency_key: Option<&str>,
     ) -> Answer {
-        let mut request =
-            Request::builder().method(method).uri(path).header(header::AUTHORIZATION, format!("Bearer {key}"));
+        let mut request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(header::AUTHORIZATION, format!("Bearer {key}"));
         if let Some(key) = idempotency_key {
             request = request.header("Idempotency-Key", key);
         }
@@ -150,8 +157,12 @@ impl TestApp {
     /// Creates and confirms a payment of `amount` euro cents; the answer to the creation.
     pub async fn pay(&self, amount: i64, method: &str, more: &[(&str, &str)]) -> Answer {
         let amount = amount.to_string();
-        let mut form =
-            vec![("amount", amount.as_str()), ("currency", "eur"), ("payment_method", method), ("confirm", "true")];
+        let mut form = vec![
+            ("amount", amount.as_str()),
+            ("currency", "eur"),
+            ("payment_method", method),
+            ("confirm", "true"),
+        ];
         form.extend_from_slice(more);
         self.post("/v2/payment_intents", &form).await
     }

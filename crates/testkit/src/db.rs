@@ -30,7 +30,8 @@ fn cluster() -> String {
 /// Runs one statement on the cluster's own database, off the async runtime.
 fn administer(sql: String) {
     let run = move || {
-        let mut client = postgres::Client::connect(&cluster(), postgres::NoTls).expect("the test cluster answers");
+        let mut client =
+            postgres::Client::connect(&cluster(), postgres::NoTls).expect("the test cluster answers");
         client.batch_execute(&sql).expect("the statement runs");
     };
     std::thread::spawn(run).join().expect("the thread ends");

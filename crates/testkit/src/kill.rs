@@ -28,8 +28,12 @@ const MOMENT: (i64, i64) = (50, 1_500);
 const AGAIN: (i64, i64) = (0, 700);
 
 /// What the events that are counted are subscribed as.
-const SUBSCRIBED: [&str; 4] =
-    ["payment_intent.succeeded", "payment_intent.canceled", "payment_intent.payment_failed", "charge.refunded"];
+const SUBSCRIBED: [&str; 4] = [
+    "payment_intent.succeeded",
+    "payment_intent.canceled",
+    "payment_intent.payment_failed",
+    "charge.refunded",
+];
 
 /// What was killed, and what came of it. Everything was as it must be, or there would be no report.
 #[derive(Clone, Debug)]
@@ -113,12 +117,16 @@ pub fn kill_runs(kind: Kind, rounds: usize, seed: u64) -> KillReport {
         took: Duration::ZERO,
     };
     let home = Home::new(&db).unwrap_or_else(|e| panic!("{e}"));
-    let mut run = Run { home, inbox: Inbox::default(), random: Random::new(seed), answered: Vec::new(), report };
+    let mut run =
+        Run { home, inbox: Inbox::default(), random: Random::new(seed), answered: Vec::new(), report };
     let mut round = 0;
     let done = run.all_rounds(&runtime, rounds, &mut round);
     let done = done.and_then(|charges| run.compare_provider(&runtime, &db, &charges));
     if let Err(wrong) = done {
-        panic!("kill on {kind:?}, seed {seed}, round {round}: {wrong}\nthe end of the gateway's log:\n{}", run.home.log());
+        panic!(
+            "kill on {kind:?}, seed {seed}, round {round}: {wrong}\nthe end of the gateway's log:\n{}",
+            run.home.log()
+        );
     }
     run.report.took = started.elapsed();
     run.report

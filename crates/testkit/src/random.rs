@@ -49,7 +49,8 @@ mod tests {
     fn the_published_sequence() {
         // The first outputs of SplitMix64 for seed 1234567, as published with its reference code.
         let mut random = Random::new(1_234_567);
-        let expected: [u64; 3] = [6_457_827_717_110_365_317, 3_203_168_211_198_807_973, 9_817_491_932_198_370_423];
+        let expected: [u64; 3] =
+            [6_457_827_717_110_365_317, 3_203_168_211_198_807_973, 9_817_491_932_198_370_423];
         assert_eq!([random.next(), random.next(), random.next()], expected);
     }
 

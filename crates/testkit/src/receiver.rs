@@ -45,7 +45,8 @@ impl Receiver {
     pub async fn start() -> Receiver {
         let shared = Arc::new(Shared::default());
         let app = Router::new().route("/hook", post(take)).with_state(shared.clone());
-        let listener = tokio::net::TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.expect("a port");
+        let listener =
+            tokio::net::TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.expect("a port");
         let url = format!("http://{}/hook", listener.local_addr().expect("an address"));
         let task = tokio::spawn(async move {
             let _ = axum::serve(listener, app).await;

@@ -60,7 +60,13 @@ impl fmt::Display for WalkReport {
             f,
             "  {} payments ({} captured, {} canceled), {} refunds, {} replays, {} journals sealed, everything \
              compared {} times",
-            self.payments, self.captured, self.canceled, self.refunds, self.replays, self.journals, self.comparisons
+            self.payments,
+            self.captured,
+            self.canceled,
+            self.refunds,
+            self.replays,
+            self.journals,
+            self.comparisons
         )?;
         let answers: Vec<String> = self.answers.iter().map(|(answer, n)| format!("{n} x {answer}")).collect();
         write!(f, "  answers: {}", answers.join(", "))
@@ -102,7 +108,8 @@ struct Walk {
 /// operations.
 pub async fn walk(db: &Db, seed: u64, operations: usize) -> WalkReport {
     let started = Instant::now();
-    let unlimited = TierName::Custom(Tier { per_minute: 10_000_000, per_second: 10_000_000, burst: 10_000_000 });
+    let unlimited =
+        TierName::Custom(Tier { per_minute: 10_000_000, per_second: 10_000_000, burst: 10_000_000 });
     let app = TestApp::with(db, AppOptions { tier: unlimited, settle_us: 0, ..AppOptions::default() }).await;
     let mut walk = Walk {
         app,
@@ -120,7 +127,11 @@ pub async fn walk(db: &Db, seed: u64, operations: usize) -> WalkReport {
     let walked = walk.all_steps(operations, &mut step).await;
     if let Err(wrong) = walked {
         let log: Vec<String> = walk.log.into();
-        panic!("walk on {:?}, seed {seed}, step {step}: {wrong}\nthe latest operations:\n{}", db.kind, log.join("\n"));
+        panic!(
+            "walk on {:?}, seed {seed}, step {step}: {wrong}\nthe latest operations:\n{}",
+            db.kind,
+            log.join("\n")
+        );
     }
     walk.report.took = started.elapsed();
     walk.report
@@ -145,14 +156,16 @@ impl Walk {
     async fn prepare(&mut self) -> Step<()> {
         for n in 0..3 {
             let start = FIRST_CLOCK + n * CLOCKS_APART;
-            let made = self.send("/v2/test_helpers/test_clocks", &[("frozen_time", &start.to_string())], None).await;
+            let made =
+                self.send("/v2/test_helpers/test_clocks", &[("frozen_time", &start.to_string())], None).await;
             self.clocks.push(id_of(&made)?);
             self.model.clocks.push(start);
         }
         for clock in [None, Some(0), Some(0), Some(1), Some(2), None] {
             let named = clock.map(|c: usize| self.clocks[c].clone()).unwrap_or_default();
             let form: &[(&str, &str)] = &[("email", "payer@example.com"), ("test_clock", &named)];
-            let made = self.send("/v2/customers", if clock.is_some() { form } else { &form[..1] }, None).await;
+            let made =
+                self.send("/v2/customers", if clock.is_some() { form } else { &form[..1] }, None).await;
             let customer = id_of(&made)?;
             let attach = "/v2/payment_methods/pm_card_visa/attach";
             let card = id_of(&self.send(attach, &[("customer", &customer)], None).await)?;

@@ -66,6 +66,6 @@ mod tests {
         check(&["Digest x"], Err(NoKey::Malformed));
         check(&[], Err(NoKey::Absent));
         check(&["Bearer a", "Bearer b"], Err(NoKey::Repeated));
-        check(&["Bearer a ", ], Ok("a "));
+        check(&["Bearer a "], Ok("a "));
     }
 }

@@ -70,19 +70,19 @@ async fn around(mut request: Request, next: Next) -> Response {
 /// A path with only route words and ids of ours in it: people put keys, card numbers and capabilities
 /// into addresses, and those must not reach a log. The query is left out altogether.
 fn loggable(path: &str) -> String {
-    let word = |s: &str| s.len() <= 40 && s.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
+    let word = |s: &str| {
+        s.len() <= 40 && s.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+    };
     let named = |s: &str| {
         s.rsplit_once('_').is_some_and(|(prefix, core)| {
-            word(prefix) && !matches!(prefix, "sk_test" | "sk_live" | "pk_test" | "pk_live" | "whsec")
+            word(prefix)
+                && !matches!(prefix, "sk_test" | "sk_live" | "pk_test" | "pk_live" | "whsec")
                 && domain::id::Core::parse_base62(core).is_some()
         })
     };
     let plain = |s: &str| word(s) && s.bytes().filter(u8::is_ascii_digit).count() < 4;
-    let segments: Vec<&str> = path
-        .split('/')
-        .take(10)
-        .map(|s| if plain(s) || named(s) { s } else { "…" })
-        .collect();
+    let segments: Vec<&str> =
+        path.split('/').take(10).map(|s| if plain(s) || named(s) { s } else { "…" }).collect();
     segments.join("/")
 }
 
@@ -115,7 +115,10 @@ mod tests {
     fn only_route_words_and_ids_are_logged() {
         for (path, shown) in [
             ("/v2/payment_intents", "/v2/payment_intents"),
-            ("/v2/payment_intents/pi_00ekCc4HHUUsHRgJT/confirm", "/v2/payment_intents/pi_00ekCc4HHUUsHRgJT/confirm"),
+            (
+                "/v2/payment_intents/pi_00ekCc4HHUUsHRgJT/confirm",
+                "/v2/payment_intents/pi_00ekCc4HHUUsHRgJT/confirm",
+            ),
             ("/v2/4242424242424242", "/v2/…"),
             ("/v2/sk_test_s2Of4vspfSO1RZhREOAvuhqk8kgo76ZH", "/v2/…"),
             ("/3ds/cY6FSumXyFFyLjLTXqmq9FjI", "/3ds/…"),

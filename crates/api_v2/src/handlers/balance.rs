@@ -29,7 +29,8 @@ pub async fn history(request: Request) -> Result<Answer, ApiError> {
     let currency = match r.raw_text("currency", 64)? {
         None | Some("") => None,
         Some(text) => Some(
-            Currency::parse(text).map_err(|e| r.invalid("currency", "currency_invalid", format!("currency {e}.")))?,
+            Currency::parse(text)
+                .map_err(|e| r.invalid("currency", "currency_invalid", format!("currency {e}.")))?,
         ),
     };
     let filter = BalanceFilter {
@@ -38,7 +39,14 @@ pub async fn history(request: Request) -> Result<Answer, ApiError> {
         source: r.text("source", 128)?,
     };
     r.finish()?;
-    request.list(Object::BalanceTransaction, expand, move |v| v.balance_transactions(&filter, &query), transaction).await
+    request
+        .list(
+            Object::BalanceTransaction,
+            expand,
+            move |v| v.balance_transactions(&filter, &query),
+            transaction,
+        )
+        .await
 }
 
 pub async fn history_item(request: Request) -> Result<Answer, ApiError> {

@@ -11,7 +11,8 @@ use domain::id::{ClockId, CustomerId, PaymentMethodId};
 use engine::customers::CustomerChanges;
 use web::params::Reader;
 
-const WITHOUT_EFFECT: &[&str] = &["tax_exempt", "invoice_prefix", "next_invoice_sequence", "cash_balance", "tax"];
+const WITHOUT_EFFECT: &[&str] =
+    &["tax_exempt", "invoice_prefix", "next_invoice_sequence", "cash_balance", "tax"];
 
 fn changes(request: &Request, r: &mut Reader<'_>) -> Result<CustomerChanges, ApiError> {
     let mut changes = CustomerChanges {
@@ -26,11 +27,12 @@ fn changes(request: &Request, r: &mut Reader<'_>) -> Result<CustomerChanges, Api
     };
     if let Some(mut invoice) = r.object("invoice_settings")? {
         let param = "invoice_settings[default_payment_method]";
-        changes.default_payment_method = match shared::patched(invoice.patch_text("default_payment_method", 128)?) {
-            None => None,
-            Some(None) => Some(None),
-            Some(Some(text)) => Some(Some(reference::<PaymentMethodId>(param, &text)?)),
-        };
+        changes.default_payment_method =
+            match shared::patched(invoice.patch_text("default_payment_method", 128)?) {
+                None => None,
+                Some(None) => Some(None),
+                Some(Some(text)) => Some(Some(reference::<PaymentMethodId>(param, &text)?)),
+            };
         invoice.finish()?;
     }
     request.tolerate(r, WITHOUT_EFFECT);

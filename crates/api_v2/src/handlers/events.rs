@@ -33,7 +33,9 @@ fn types(r: &mut Reader<'_>) -> Result<Vec<EventType>, ApiError> {
         types.extend(EventType::ALL.iter().filter(|t| pattern_matches(pattern, t.as_str())));
         if types.len() == before {
             let shown = echo(pattern);
-            let message = format!("'{shown}' is not an event type. Use a type such as charge.refunded, or a group such as charge.*.");
+            let message = format!(
+                "'{shown}' is not an event type. Use a type such as charge.refunded, or a group such as charge.*."
+            );
             return Err(ApiError::invalid("event_type_unknown", message).param("type"));
         }
     }

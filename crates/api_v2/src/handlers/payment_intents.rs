@@ -23,7 +23,8 @@ const WITHOUT_EFFECT: &[&str] =
 
 fn currency(r: &mut Reader<'_>) -> Result<Option<Currency>, ApiError> {
     let Some(text) = r.raw_text("currency", 64)? else { return Ok(None) };
-    let currency = Currency::parse(text).map_err(|e| r.invalid("currency", "currency_invalid", format!("currency {e}.")))?;
+    let currency = Currency::parse(text)
+        .map_err(|e| r.invalid("currency", "currency_invalid", format!("currency {e}.")))?;
     if let Some(reason) = currency.refused_on_v2() {
         return Err(r.invalid("currency", "currency_not_supported", reason.to_owned()).into());
     }
@@ -55,7 +56,8 @@ fn method_types(r: &mut Reader<'_>, currency: Option<Currency>) -> Result<Option
         for text in &listed {
             let Some(kind) = MethodKind::parse(text) else {
                 let shown = echo(text);
-                let message = format!("'{shown}' is not a payment method type here. Use one of: {}.", TYPES.join(", "));
+                let message =
+                    format!("'{shown}' is not a payment method type here. Use one of: {}.", TYPES.join(", "));
                 return Err(r.invalid("payment_method_types", "payment_method_type_unknown", message).into());
             };
             if !types.contains(&kind) {
@@ -90,7 +92,9 @@ async fn method(request: &Request, r: &mut Reader<'_>) -> Result<MethodChoice, A
             "payment_method and payment_method_data cannot be used together. Pass one of them.",
         )
         .param("payment_method_data")),
-        (Some(text), None) => Ok(request.engine().choose_method(request.scope(), "payment_method", text).await?),
+        (Some(text), None) => {
+            Ok(request.engine().choose_method(request.scope(), "payment_method", text).await?)
+        }
         (None, Some(data)) => {
             let method = super::payment_methods::read_method(request, data).await?;
             Ok(MethodChoice::New(Box::new(method)))
@@ -140,7 +144,8 @@ pub async fn create(request: Request) -> Result<Answer, ApiError> {
     let metadata = shared::new_metadata(&mut r)?;
     let method = method(&request, &mut r).await?;
     r.finish()?;
-    let new = CreatePayment { amount, currency, capture_method, customer, method, details, metadata, confirm };
+    let new =
+        CreatePayment { amount, currency, capture_method, customer, method, details, metadata, confirm };
     let call = request.call(reply_kind(&request, true), expand);
     Ok(request.engine().create_payment(&call, new).await?.into())
 }
@@ -173,7 +178,9 @@ async fn check_client_secret(request: &Request, id: PaymentId, secret: Option<&s
     let matches = request
         .engine()
         .view(request.scope(), move |views| {
-            Ok(views.payment(id)?.is_some_and(|v| same(v.payment.client_secret.as_bytes(), secret.as_bytes())))
+            Ok(views
+                .payment(id)?
+                .is_some_and(|v| same(v.payment.client_secret.as_bytes(), secret.as_bytes())))
         })
         .await?;
     if matches { Ok(()) } else { Err(not_found()) }
@@ -190,7 +197,9 @@ pub async fn list(request: Request) -> Result<Answer, ApiError> {
     let query = page_query::<PaymentId>(&mut r)?;
     let customer = optional_reference::<CustomerId>(&mut r, "customer")?;
     r.finish()?;
-    request.list(Object::PaymentIntent, expand, move |v| v.payments(customer, &query), render::payment_intent).await
+    request
+        .list(Object::PaymentIntent, expand, move |v| v.payments(customer, &query), render::payment_intent)
+        .await
 }
 
 pub async fn update(request: Request) -> Result<Answer, ApiError> {
@@ -233,12 +242,12 @@ pub async fn confirm(request: Request) -> Result<Answer, ApiError> {
     let expand = expand_paths(&mut r, Object::PaymentIntent, Where::Post)?;
     let secret = r.raw_text("client_secret", 256)?.map(str::to_owned);
     check_client_secret(&request, id, secret.as_deref()).await?;
-    if request.is_publishable()
-        && (r.has("off_session") || r.has("setup_future_usage") || !expand.is_empty()) {
-            let message = "off_session, setup_future_usage and expand cannot be sent with a publishable key.";
-            return Err(ApiError::new(axum::http::StatusCode::FORBIDDEN, "permission_error", message)
-                .code("insufficient_permissions"));
-        }
+    if request.is_publishable() && (r.has("off_session") || r.has("setup_future_usage") || !expand.is_empty())
+    {
+        let message = "off_session, setup_future_usage and expand cannot be sent with a publishable key.";
+        return Err(ApiError::new(axum::http::StatusCode::FORBIDDEN, "permission_error", message)
+            .code("insufficient_permissions"));
+    }
     let cmd = Confirm {
         payment: id,
         return_url: return_url(&mut r)?,

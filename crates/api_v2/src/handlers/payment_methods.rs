@@ -10,11 +10,9 @@ use domain::bank::Iban;
 use domain::id::{CustomerId, PaymentMethodId};
 use domain::payment_method::{MethodKind, PaymentMethod};
 use engine::MethodChoice;
-use engine::payment_methods::MethodChanges;
 use engine::MethodInput;
+use engine::payment_methods::MethodChanges;
 use web::params::Reader;
-
-
 
 const TYPES: &[&str] = &["card", "sepa_debit"];
 
@@ -52,7 +50,8 @@ pub async fn read_method(request: &Request, mut r: Reader<'_>) -> Result<Payment
             let account = r.object("sepa_debit")?;
             let mut account = required(account, &r, "sepa_debit")?;
             let text = account.raw_text("iban", 64)?.unwrap_or_default();
-            let iban = Iban::parse(text).map_err(|e| account.invalid("iban", "invalid_iban", format!("iban {e}.")))?;
+            let iban = Iban::parse(text)
+                .map_err(|e| account.invalid("iban", "invalid_iban", format!("iban {e}.")))?;
             account.finish()?;
             for (name, value) in [("name", &billing.name), ("email", &billing.email)] {
                 if value.is_none() {
@@ -95,7 +94,9 @@ pub async fn list(request: Request) -> Result<Answer, ApiError> {
     let kind = r.one_of("type", TYPES)?.and_then(MethodKind::parse);
     r.finish()?;
     let show = |_: &web::Urls, m: &PaymentMethod| render::payment_method(m);
-    request.list(Object::PaymentMethod, expand, move |v| v.payment_methods(customer, kind, &query), show).await
+    request
+        .list(Object::PaymentMethod, expand, move |v| v.payment_methods(customer, kind, &query), show)
+        .await
 }
 
 pub async fn list_of_customer(request: Request) -> Result<Answer, ApiError> {

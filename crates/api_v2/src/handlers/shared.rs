@@ -32,10 +32,11 @@ pub fn address(reader: &mut Reader<'_>, name: &str) -> Result<Option<Address>, A
 fn read_address(r: &mut Reader<'_>) -> Result<Address, ApiError> {
     let country = r.text("country", 2)?;
     if let Some(code) = &country
-        && (code.len() != 2 || !code.bytes().all(|b| b.is_ascii_uppercase())) {
-            let message = "country must be a two-letter ISO 3166 code in capitals, for example DE.";
-            return Err(r.invalid("country", "country_code_invalid", message).into());
-        }
+        && (code.len() != 2 || !code.bytes().all(|b| b.is_ascii_uppercase()))
+    {
+        let message = "country must be a two-letter ISO 3166 code in capitals, for example DE.";
+        return Err(r.invalid("country", "country_code_invalid", message).into());
+    }
     Ok(Address {
         line1: r.text("line1", LINE)?,
         line2: r.text("line2", LINE)?,
@@ -79,9 +80,12 @@ pub fn patch_shipping(reader: &mut Reader<'_>, name: &str) -> Result<Option<Opti
 pub fn email(reader: &mut Reader<'_>, name: &str) -> Result<Option<Option<String>>, ApiError> {
     let patch = patched(reader.patch_text(name, domain::text::MAX_EMAIL)?);
     if let Some(Some(text)) = &patch
-        && let Err(refusal) = domain::text::email(text) {
-            return Err(reader.invalid(name, "email_invalid", format!("{} {refusal}.", reader.name_of(name))).into());
-        }
+        && let Err(refusal) = domain::text::email(text)
+    {
+        return Err(reader
+            .invalid(name, "email_invalid", format!("{} {refusal}.", reader.name_of(name)))
+            .into());
+    }
     Ok(patch)
 }
 
@@ -90,7 +94,9 @@ pub fn email(reader: &mut Reader<'_>, name: &str) -> Result<Option<Option<String
 /// goes to another.
 pub fn web_address(reader: &mut Reader<'_>, name: &str) -> Result<Option<String>, ApiError> {
     let Some(text) = reader.raw_text(name, URL_MAX)? else { return Ok(None) };
-    let refuse = |why: String| Err(reader.invalid(name, "url_invalid", format!("{} {why}", reader.name_of(name))).into());
+    let refuse = |why: String| {
+        Err(reader.invalid(name, "url_invalid", format!("{} {why}", reader.name_of(name))).into())
+    };
     if let Err(refusal) = domain::text::single_line(text, URL_MAX) {
         return refuse(format!("{refusal}."));
     }
@@ -127,7 +133,8 @@ fn is_host_and_port(authority: &str) -> bool {
 }
 
 fn is_label(label: &str) -> bool {
-    (1..=63).contains(&label.len()) && label.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+    (1..=63).contains(&label.len())
+        && label.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
 }
 
 pub fn billing_details(reader: &mut Reader<'_>) -> Result<Option<BillingDetails>, ApiError> {
@@ -144,13 +151,17 @@ pub fn billing_details(reader: &mut Reader<'_>) -> Result<Option<BillingDetails>
 }
 
 /// What a request says about metadata, as the engine wants it.
-pub fn metadata(reader: &mut Reader<'_>) -> Result<impl Fn(&mut Metadata) -> Result<(), Error> + Send + 'static, ApiError> {
+pub fn metadata(
+    reader: &mut Reader<'_>,
+) -> Result<impl Fn(&mut Metadata) -> Result<(), Error> + Send + 'static, ApiError> {
     let patch: Option<MetadataPatch> = reader.metadata("metadata")?;
     Ok(move |current: &mut Metadata| match &patch {
         None => Ok(()),
-        Some(patch) => patch
-            .apply(current)
-            .map_err(|e| Error::Invalid { param: e.param, code: e.code, message: e.message }),
+        Some(patch) => patch.apply(current).map_err(|e| Error::Invalid {
+            param: e.param,
+            code: e.code,
+            message: e.message,
+        }),
     })
 }
 
@@ -163,13 +174,8 @@ pub fn new_metadata(reader: &mut Reader<'_>) -> Result<Metadata, ApiError> {
 
 /// A wrong card field: 402, as clients of card forms expect.
 fn card_field(param: &'static str, code: &str, message: String) -> ApiError {
-    let decline = Decline {
-        code: code.to_owned(),
-        decline_code: None,
-        message,
-        reached_issuer: false,
-        blocked: false,
-    };
+    let decline =
+        Decline { code: code.to_owned(), decline_code: None, message, reached_issuer: false, blocked: false };
     crate::error::card_error(&decline, Some(param))
 }
 

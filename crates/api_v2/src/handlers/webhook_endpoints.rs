@@ -9,7 +9,9 @@ use crate::request::{Answer, Request, expand_paths, optional_reference, page_que
 use domain::event::EventType;
 use domain::id::{DeliveryId, EventId, WebhookEndpointId};
 use domain::limits::ENABLED_EVENTS;
-use domain::webhook::{DeliveryStatus, ROTATION_OVERLAP_DEFAULT_S, ROTATION_OVERLAP_MAX_S, WebhookEndpoint, pattern_matches};
+use domain::webhook::{
+    DeliveryStatus, ROTATION_OVERLAP_DEFAULT_S, ROTATION_OVERLAP_MAX_S, WebhookEndpoint, pattern_matches,
+};
 use engine::view::DeliveryView;
 use engine::webhook_endpoints::{EndpointChanges, NewEndpoint};
 use web::params::{Reader, echo};
@@ -25,7 +27,9 @@ fn enabled_events(r: &mut Reader<'_>) -> Result<Option<Vec<String>>, ApiError> {
         let known = EventType::ALL.iter().any(|t| pattern_matches(pattern, t.as_str()));
         if !known {
             let shown = echo(pattern);
-            let message = format!("'{shown}' is not an event type. Use *, a type such as payment_intent.succeeded, or a group such as charge.*.");
+            let message = format!(
+                "'{shown}' is not an event type. Use *, a type such as payment_intent.succeeded, or a group such as charge.*."
+            );
             return Err(r.invalid("enabled_events", "event_type_unknown", message).into());
         }
     }

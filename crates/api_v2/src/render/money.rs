@@ -147,9 +147,10 @@ pub fn charge(view: &ChargeView) -> Value {
 
 fn charge_status(status: AttemptStatus) -> &'static str {
     match status {
-        AttemptStatus::Authorised | AttemptStatus::Captured | AttemptStatus::Canceled | AttemptStatus::Expired => {
-            "succeeded"
-        }
+        AttemptStatus::Authorised
+        | AttemptStatus::Captured
+        | AttemptStatus::Canceled
+        | AttemptStatus::Expired => "succeeded",
         AttemptStatus::Failed => "failed",
         AttemptStatus::Submitted | AttemptStatus::RequiresAction | AttemptStatus::Processing => "pending",
     }

@@ -197,7 +197,10 @@ pub fn event(urls: &Urls, v: &EventView) -> Value {
 /// The old values of the top-level fields that differ.
 fn changed(before: &Value, after: &Value) -> Value {
     let fields = before.as_object().into_iter().flatten();
-    fields.filter(|(name, value)| after.get(name.as_str()) != Some(value)).map(|(n, v)| (n.clone(), v.clone())).collect()
+    fields
+        .filter(|(name, value)| after.get(name.as_str()) != Some(value))
+        .map(|(n, v)| (n.clone(), v.clone()))
+        .collect()
 }
 
 fn event_object(urls: &Urls, event_type: EventType, s: &Snapshot, livemode: bool) -> Value {

@@ -41,7 +41,11 @@ fn each_command_is_taken_in_its_states_only() {
         };
         let a = attempt(&fresh(), AttemptStatus::Authorised);
         assert_eq!(begin_confirm(&mut fresh(), &method(), a.id, 0).is_ok(), open, "confirm in {status}");
-        assert_eq!(capture_amount(&fresh(), None).is_ok(), status == S::RequiresCapture, "capture in {status}");
+        assert_eq!(
+            capture_amount(&fresh(), None).is_ok(),
+            status == S::RequiresCapture,
+            "capture in {status}"
+        );
         let cancelable = open || status == S::RequiresCapture;
         assert_eq!(begin_cancel(&mut fresh(), None, NOW).is_ok(), cancelable, "cancel in {status}");
     }
@@ -99,7 +103,8 @@ fn outcomes_lead_where_they_must() {
 
 #[test]
 fn a_second_answer_changes_nothing() {
-    let answers = [approval(true), approval(false), AuthoriseOutcome::Declined(decline()), AuthoriseOutcome::NotFound];
+    let answers =
+        [approval(true), approval(false), AuthoriseOutcome::Declined(decline()), AuthoriseOutcome::NotFound];
     for first in &answers {
         for second in &answers {
             let (mut p, mut a) = in_flight();

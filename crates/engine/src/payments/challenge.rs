@@ -55,7 +55,11 @@ impl Engine {
     }
 
     /// Takes the payer's answer from the page, and shows the payment as it is after it.
-    pub async fn answer_challenge(&self, code: String, answer: ChallengeAnswer) -> Result<ChallengeView, Error> {
+    pub async fn answer_challenge(
+        &self,
+        code: String,
+        answer: ChallengeAnswer,
+    ) -> Result<ChallengeView, Error> {
         let asked = code.clone();
         self.carry_out(move |engine, tx| {
             let now = engine.now();
@@ -76,7 +80,9 @@ impl Engine {
     /// Ends a challenge whose time is over.
     pub async fn lapse_challenge(&self, challenge: Challenge) -> Result<(), Error> {
         let ended = self
-            .carry_out(move |engine, tx| engine.begin_answer(tx, &challenge, ChallengeAnswer::Abandoned).map(Some))
+            .carry_out(move |engine, tx| {
+                engine.begin_answer(tx, &challenge, ChallengeAnswer::Abandoned).map(Some)
+            })
             .await;
         match ended {
             Ok(_) | Err(Error::ChallengeGone) => Ok(()),

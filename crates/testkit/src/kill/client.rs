@@ -62,11 +62,17 @@ impl Client {
     }
 
     pub fn get(&mut self, path: &str) -> std::result::Result<Reply, Failure> {
-        let head = format!("GET {path} HTTP/1.1\r\nHost: gateway\r\nAuthorization: Bearer {}\r\n\r\n", self.key);
+        let head =
+            format!("GET {path} HTTP/1.1\r\nHost: gateway\r\nAuthorization: Bearer {}\r\n\r\n", self.key);
         self.exchange(&head)
     }
 
-    pub fn post(&mut self, path: &str, idempotency_key: &str, form: &str) -> std::result::Result<Reply, Failure> {
+    pub fn post(
+        &mut self,
+        path: &str,
+        idempotency_key: &str,
+        form: &str,
+    ) -> std::result::Result<Reply, Failure> {
         let head = format!(
             "POST {path} HTTP/1.1\r\nHost: gateway\r\nAuthorization: Bearer {}\r\nIdempotency-Key: {idempotency_key}\r\n\
              Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n{form}",
@@ -91,7 +97,8 @@ impl Client {
 
 fn read_reply(stream: &mut impl BufRead) -> Result<Whole> {
     let status = read_line(stream)?;
-    let status = status.strip_prefix("HTTP/1.1 ").and_then(|rest| rest.get(..3)).and_then(|text| text.parse().ok());
+    let status =
+        status.strip_prefix("HTTP/1.1 ").and_then(|rest| rest.get(..3)).and_then(|text| text.parse().ok());
     let status = status.ok_or_else(|| bad("no HTTP/1.1 status line"))?;
     let (mut length, mut keep, mut replayed, mut limit) = (None, true, false, None);
     loop {
@@ -108,7 +115,8 @@ fn read_reply(stream: &mut impl BufRead) -> Result<Whole> {
             _ => {}
         }
     }
-    let length: usize = length.filter(|l| *l <= BODY_MAX).ok_or_else(|| bad("an answer without a fair length"))?;
+    let length: usize =
+        length.filter(|l| *l <= BODY_MAX).ok_or_else(|| bad("an answer without a fair length"))?;
     let mut body = vec![0; length];
     stream.read_exact(&mut body)?;
     let body = String::from_utf8(body).map_err(|_| bad("an answer that is not text"))?;

@@ -39,7 +39,8 @@ impl Inbox {
     /// Starts to receive on loopback; the address to subscribe.
     pub async fn start(&self) -> Result<String, String> {
         let address = SocketAddr::from(([127, 0, 0, 1], 0));
-        let listener = tokio::net::TcpListener::bind(address).await.map_err(|e| format!("no free port: {e}"))?;
+        let listener =
+            tokio::net::TcpListener::bind(address).await.map_err(|e| format!("no free port: {e}"))?;
         let url = format!("http://{}/hook", listener.local_addr().map_err(|e| e.to_string())?);
         let app = Router::new().route("/hook", post(take)).with_state(self.clone());
         tokio::spawn(async move {
@@ -90,10 +91,15 @@ impl Inbox {
                 place.insert(arrived);
                 return;
             }
-            Entry::Occupied(known) if known.get().digest != arrived.digest => format!("{id} came with two bodies"),
+            Entry::Occupied(known) if known.get().digest != arrived.digest => {
+                format!("{id} came with two bodies")
+            }
             Entry::Occupied(known) if known.get().life == arrived.life => {
                 let (first, after) = (known.get(), arrived.at - known.get().at);
-                format!("{id} came twice in life {life}: attempts {} and {}, {after:?} apart", first.attempt, arrived.attempt)
+                format!(
+                    "{id} came twice in life {life}: attempts {} and {}, {after:?} apart",
+                    first.attempt, arrived.attempt
+                )
             }
             Entry::Occupied(mut known) => {
                 known.insert(arrived);
@@ -125,7 +131,9 @@ mod tests {
         assert!(inbox.has("evt_1") && !inbox.has("evt_2"));
         inbox.receive(Some("evt_1"), "1", br#"{"id":"evt_1"}"#);
         assert!(inbox.count().expect_err("twice").contains("twice in life 1"));
-        for (header, body) in [(Some("evt_1"), r#"{"id":"evt_1" }"#), (Some("evt_2"), r#"{"id":"evt_1"}"#), (None, "")] {
+        for (header, body) in
+            [(Some("evt_1"), r#"{"id":"evt_1" }"#), (Some("evt_2"), r#"{"id":"evt_1"}"#), (None, "")]
+        {
             let inbox = Inbox::default();
             inbox.receive(Some("evt_1"), "1", br#"{"id":"evt_1"}"#);
             inbox.next_life();

@@ -122,7 +122,9 @@ impl Payer<'_> {
                 let id = json["id"].as_str().or(json["error"]["payment_intent"]["id"].as_str());
                 id.map(str::to_owned).ok_or_else(|| Stop::Wrong(format!("{shown}: no id in {}", reply.body)))
             }
-            Some(reply) => Err(Stop::Wrong(format!("{shown}: {}, not {status}: {}", reply.status, reply.body))),
+            Some(reply) => {
+                Err(Stop::Wrong(format!("{shown}: {}, not {status}: {}", reply.status, reply.body)))
+            }
             None => Err(Stop::Gone),
         }
     }
@@ -158,7 +160,8 @@ impl Payer<'_> {
                 self.post(&of(&id, "cancel"), &[], 200)?;
             }
             _ => {
-                let declined = [&basics[..2], &[("payment_method", "pm_card_chargeDeclined"), ("confirm", "true")]];
+                let declined =
+                    [&basics[..2], &[("payment_method", "pm_card_chargeDeclined"), ("confirm", "true")]];
                 let id = self.post(CREATE, &declined.concat(), 402)?;
                 self.post(&of(&id, "confirm"), &[("payment_method", "pm_card_visa")], 200)?;
             }

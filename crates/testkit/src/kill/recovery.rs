@@ -49,7 +49,11 @@ fn told(failure: Failure) -> String {
 
 fn read(client: &mut Client, path: &str) -> Result<Value, String> {
     let reply = client.get(path).map_err(told)?;
-    if reply.status == 200 { Ok(reply.json()) } else { Err(format!("GET {path}: {} {}", reply.status, reply.body)) }
+    if reply.status == 200 {
+        Ok(reply.json())
+    } else {
+        Err(format!("GET {path}: {} {}", reply.status, reply.body))
+    }
 }
 
 fn all_of(client: &mut Client, path: &str) -> Result<Vec<Value>, String> {
@@ -77,7 +81,10 @@ fn replay(client: &mut Client, sent: &Sent, reply: &Reply) -> Result<(), String>
     if again == (Reply { replayed: true, ..reply.clone() }) {
         return Ok(());
     }
-    Err(format!("{} {} was answered\n{reply:?}\nand under the same key later\n{again:?}", sent.key, sent.path))
+    Err(format!(
+        "{} {} was answered\n{reply:?}\nand under the same key later\n{again:?}",
+        sent.key, sent.path
+    ))
 }
 
 /// Sends a request that was cut off until it has its answer; whether that was not at once.
@@ -91,7 +98,9 @@ fn settle(client: &mut Client, sent: &mut Sent) -> Result<bool, String> {
                 sent.reply = Some(reply);
                 return Ok(waited);
             }
-            409 if since.elapsed() < RECONCILED_WITHIN && reply.body.contains("idempotency_key_in_use") => waited = true,
+            409 if since.elapsed() < RECONCILED_WITHIN && reply.body.contains("idempotency_key_in_use") => {
+                waited = true
+            }
             _ => return Err(format!("{} {} was cut off, and then {reply:?}", sent.key, sent.path)),
         }
         std::thread::sleep(POLL);
@@ -113,7 +122,9 @@ fn in_parallel<T: Send>(
                 scope.spawn(move || items.iter_mut().try_for_each(|item| work(&mut client, item)))
             })
             .collect();
-        threads.into_iter().try_for_each(|thread| thread.join().map_err(|_| "a client panicked".to_owned())?)
+        threads
+            .into_iter()
+            .try_for_each(|thread| thread.join().map_err(|_| "a client panicked".to_owned())?)
     })
 }
 
@@ -203,10 +214,13 @@ impl Run {
         self.report.payments = payments.len();
         self.report.refunds = promised.values().map(|p| p.refunds).sum();
         self.report.captured = promised.values().filter(|p| p.received > 0).count();
-        let failures = answered.iter().filter(|sent| sent.reply.as_ref().is_some_and(|r| r.status == 402)).count();
+        let failures =
+            answered.iter().filter(|sent| sent.reply.as_ref().is_some_and(|r| r.status == 402)).count();
         self.await_events(client, &promised, failures)?;
         let charges = all_of(client, "/v2/charges")?;
-        let fact = |c: &Value| (text(c, "payment_intent").to_owned(), number(c, "amount_captured"), number(c, "amount_refunded"));
+        let fact = |c: &Value| {
+            (text(c, "payment_intent").to_owned(), number(c, "amount_captured"), number(c, "amount_refunded"))
+        };
         gateway.stop()?;
         self.home.verify_books()?;
         Ok(charges.iter().map(|charge| (text(charge, "id").to_owned(), fact(charge))).collect())
@@ -239,7 +253,10 @@ impl Run {
         while let Some(missing) = events.iter().find(|event| !self.inbox.has(event)) {
             if since.elapsed() > DELIVERED_WITHIN {
                 let count = events.iter().filter(|event| !self.inbox.has(event)).count();
-                return Err(format!("{count} of {} events were not delivered, {missing} among them", events.len()));
+                return Err(format!(
+                    "{count} of {} events were not delivered, {missing} among them",
+                    events.len()
+                ));
             }
             std::thread::sleep(POLL);
         }
@@ -253,7 +270,12 @@ impl Run {
 
     /// The sandbox's own tables: each attempt submitted once, captured at most once and for what the
     /// gateway says, and no payment captured by two attempts.
-    pub(super) fn compare_provider(&mut self, runtime: &Runtime, db: &Db, charges: &Charges) -> Result<(), String> {
+    pub(super) fn compare_provider(
+        &mut self,
+        runtime: &Runtime,
+        db: &Db,
+        charges: &Charges,
+    ) -> Result<(), String> {
         let store = db.open();
         let known = runtime.block_on(store.read(store::sandbox::all_charges));
         let known = known.map_err(|e: StoreError| format!("the sandbox's tables: {e}"))?;
@@ -266,7 +288,8 @@ impl Run {
             if theirs.captured == 0 {
                 continue;
             }
-            let ours = charges.get(&theirs.attempt).ok_or_else(|| format!("{theirs:?} is no charge of ours"))?;
+            let ours =
+                charges.get(&theirs.attempt).ok_or_else(|| format!("{theirs:?} is no charge of ours"))?;
             if (ours.1, ours.2) != (theirs.captured, theirs.refunded) {
                 return Err(format!("the sandbox has {theirs:?}, the gateway {ours:?}"));
             }
@@ -277,7 +300,9 @@ impl Run {
         }
         let ours = charges.values().fold((0, 0), |sum, charge| (sum.0 + charge.1, sum.1 + charge.2));
         if (taken, given_back) != ours {
-            return Err(format!("the sandbox captured {taken} and refunded {given_back}; the gateway says {ours:?}"));
+            return Err(format!(
+                "the sandbox captured {taken} and refunded {given_back}; the gateway says {ours:?}"
+            ));
         }
         store.close();
         Ok(())

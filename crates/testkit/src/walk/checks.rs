@@ -41,7 +41,9 @@ impl Walk {
         let got = fields.map(|field| number(shown, field));
         same(format!("{fields:?} of {}", p.id), got, [p.amount, p.capturable, p.received])?;
         match p.failure {
-            Some(code) => same(format!("the failure of {}", p.id), text(&shown["last_payment_error"], "code"), code),
+            Some(code) => {
+                same(format!("the failure of {}", p.id), text(&shown["last_payment_error"], "code"), code)
+            }
             None => Ok(()),
         }
     }
@@ -98,11 +100,21 @@ impl Walk {
             let page = self.read(&format!("{path}{join}limit={limit}{after}")).await?;
             let data = page["data"].as_array().cloned().ok_or_else(|| format!("{path} has no data"))?;
             let more = page["has_more"] == true;
-            same(format!("objects on a page of {path}"), data.len() <= limit && !(more && data.len() < limit), true)?;
+            same(
+                format!("objects on a page of {path}"),
+                data.len() <= limit && !(more && data.len() < limit),
+                true,
+            )?;
             if !first_of_last.is_empty() && !data.is_empty() {
-                let back = self.read(&format!("{path}{join}limit={limit}&ending_before={}", text(&data[0], "id"))).await?;
+                let back = self
+                    .read(&format!("{path}{join}limit={limit}&ending_before={}", text(&data[0], "id")))
+                    .await?;
                 let from = all.len() - limit;
-                same(format!("a page of {path} read backwards"), back["data"].as_array(), Some(&all[from..].to_vec()))?;
+                same(
+                    format!("a page of {path} read backwards"),
+                    back["data"].as_array(),
+                    Some(&all[from..].to_vec()),
+                )?;
             }
             first_of_last = data.first().map(|o| text(o, "id").to_owned()).unwrap_or_default();
             after = format!("&starting_after={}", data.last().map_or("", |o| text(o, "id")));
@@ -124,7 +136,9 @@ impl Walk {
     /// Whether two objects of one second are listed newest first: by id on a test clock, whose time
     /// stands still, and else by the order in which they were made.
     fn in_order(&self, newer: (&Value, usize), older: (&Value, usize)) -> bool {
-        let clocked = |payment: usize| self.model.payments[payment].customer.is_some_and(|c| self.model.customers[c].is_some());
+        let clocked = |payment: usize| {
+            self.model.payments[payment].customer.is_some_and(|c| self.model.customers[c].is_some())
+        };
         let ((a, payment), (b, _)) = (newer, older);
         number(a, "created") > number(b, "created") || !clocked(payment) || text(a, "id") > text(b, "id")
     }
@@ -139,7 +153,8 @@ impl Walk {
             let id = text(shown, "id");
             let i = *place.get(id).ok_or_else(|| format!("{id} is listed, but was never made"))?;
             self.compare_shown(i, shown)?;
-            let by_wall_clock = self.model.payments[i].customer.is_none_or(|c| self.model.customers[c].is_none());
+            let by_wall_clock =
+                self.model.payments[i].customer.is_none_or(|c| self.model.customers[c].is_none());
             if by_wall_clock {
                 same("the order of payments by the wall clock", i < unclocked, true)?;
                 unclocked = i;
@@ -171,7 +186,8 @@ impl Walk {
         let mut previous: Option<(&Value, usize)> = None;
         for shown in &listed {
             let id = text(shown, "id");
-            let (i, amount, status) = expected.remove(id).ok_or_else(|| format!("{id} is not expected (again)"))?;
+            let (i, amount, status) =
+                expected.remove(id).ok_or_else(|| format!("{id} is not expected (again)"))?;
             let got = (text(shown, "payment_intent"), number(shown, "amount"), text(shown, "status"));
             same(format!("refund {id}"), got, (self.model.payments[i].id.as_str(), amount, status))?;
             let in_order = previous.is_none_or(|p| self.in_order(p, (shown, i)));
@@ -194,7 +210,11 @@ impl Walk {
             totals[i].2 += number(charge, "amount_refunded");
         }
         for (p, total) in self.model.payments.iter().zip(totals) {
-            same(format!("charges, captured and refunded of {}", p.id), total, (p.charges, p.received, p.refunded))?;
+            same(
+                format!("charges, captured and refunded of {}", p.id),
+                total,
+                (p.charges, p.received, p.refunded),
+            )?;
         }
         Ok(())
     }
@@ -226,7 +246,8 @@ impl Walk {
     /// No event is missing or told twice.
     async fn compare_events(&mut self) -> Step<()> {
         let payments = &self.model.payments;
-        let refunds = |status: &str| payments.iter().flat_map(|p| &p.refunds).filter(|r| r.status == status).count();
+        let refunds =
+            |status: &str| payments.iter().flat_map(|p| &p.refunds).filter(|r| r.status == status).count();
         let in_status = |status: &str| payments.iter().filter(|p| p.status == status).count();
         let expected = [
             ("payment_intent.created", payments.len()),
@@ -293,10 +314,12 @@ impl Walk {
             .iter()
             .filter_map(|charge| Some((text(charge, "id"), *place.get(text(charge, "payment_intent"))?)))
             .collect();
-        let ids: Vec<String> = self.model.payments.iter().flat_map(|p| &p.refunds).map(|r| r.id.clone()).collect();
+        let ids: Vec<String> =
+            self.model.payments.iter().flat_map(|p| &p.refunds).map(|r| r.id.clone()).collect();
         let read = self.app.store.read(move |tx| {
             let charges = store::sandbox::all_charges(tx)?;
-            let states: Result<Vec<_>, StoreError> = ids.iter().map(|id| store::sandbox::refund_state(tx, id)).collect();
+            let states: Result<Vec<_>, StoreError> =
+                ids.iter().map(|id| store::sandbox::refund_state(tx, id)).collect();
             Ok::<_, StoreError>((charges, states?))
         });
         let (charges, states) = read.await.map_err(|e| format!("{e:?}"))?;
@@ -307,13 +330,19 @@ impl Walk {
             same(format!("submissions of {}", charge.attempt), charge.calls, 1)?;
             if charge.captured > 0 {
                 same(format!("the state of {}", charge.attempt), charge.state, ChargeState::Captured)?;
-                let i = payment_of.get(charge.attempt.as_str()).ok_or_else(|| format!("{} is lost", charge.attempt))?;
+                let i = payment_of
+                    .get(charge.attempt.as_str())
+                    .ok_or_else(|| format!("{} is lost", charge.attempt))?;
                 captured[*i].push((charge.captured, charge.refunded, charge.currency.to_lowercase()));
             }
         }
         for (p, captured) in self.model.payments.iter().zip(captured) {
             let once = (p.received > 0).then(|| (p.received, p.refunded, p.currency.to_owned()));
-            same(format!("what the provider captured and refunded for {}", p.id), captured, once.into_iter().collect())?;
+            same(
+                format!("what the provider captured and refunded for {}", p.id),
+                captured,
+                once.into_iter().collect(),
+            )?;
         }
         let refunds = self.model.payments.iter().flat_map(|p| &p.refunds);
         for (refund, state) in refunds.zip(states) {

@@ -14,14 +14,20 @@ const OPEN: &[&str] = &["requires_payment_method", "requires_confirmation", "req
 /// What the provider makes of a method.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Script {
-    Approve { at_once: bool },
+    Approve {
+        at_once: bool,
+    },
     Decline(&'static str),
     /// The payer must answer; then approved, or declined with this code.
-    Challenge { then: Option<&'static str> },
+    Challenge {
+        then: Option<&'static str>,
+    },
     /// No answer comes; the truth, by asking later.
     Lost(Truth),
     /// A bank debit: accepted, and decided later.
-    Debit { fails: bool },
+    Debit {
+        fails: bool,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -138,7 +144,13 @@ impl Refund {
 }
 
 impl Payment {
-    pub fn new(amount: i64, currency: &'static str, manual: bool, debits: bool, customer: Option<usize>) -> Payment {
+    pub fn new(
+        amount: i64,
+        currency: &'static str,
+        manual: bool,
+        debits: bool,
+        customer: Option<usize>,
+    ) -> Payment {
         Payment {
             id: String::new(),
             amount,
@@ -258,7 +270,9 @@ impl Model {
         match script {
             Script::Approve { at_once } => self.approve(i, at_once),
             Script::Decline(code) => self.decline(i, code),
-            Script::Challenge { .. } if self.payments[i].off_session => self.decline(i, "authentication_required"),
+            Script::Challenge { .. } if self.payments[i].off_session => {
+                self.decline(i, "authentication_required")
+            }
             Script::Challenge { .. } => {
                 let p = &mut self.payments[i];
                 p.status = "requires_action";

@@ -92,7 +92,11 @@ impl Walk {
         let answer = self.send(path, &pairs, keyed.then_some(key.as_str())).await;
         self.keys += usize::from(keyed);
         let (status, code) = (answer.status.as_u16(), code_of(&answer).unwrap_or("-").to_owned());
-        *self.report.answers.entry(if status < 300 { status.to_string() } else { format!("{status} {code}") }).or_default() += 1;
+        *self
+            .report
+            .answers
+            .entry(if status < 300 { status.to_string() } else { format!("{status} {code}") })
+            .or_default() += 1;
         self.note(format!("POST {path} {pairs:?}{} -> {status} {code}", if keyed { &key } else { "" }));
         if keyed && matches!(status, 200 | 201 | 402) {
             let form = form.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
@@ -112,7 +116,11 @@ impl Walk {
     async fn check(&mut self, i: usize, answer: &Answer, expected: Expected) -> Step<()> {
         same_answer(answer, expected)?;
         self.touched.insert(i);
-        let shown = if answer.json["object"] == "payment_intent" { &answer.json } else { &answer.json["error"]["payment_intent"] };
+        let shown = if answer.json["object"] == "payment_intent" {
+            &answer.json
+        } else {
+            &answer.json["error"]["payment_intent"]
+        };
         if let Some(status) = shown["status"].as_str() {
             same("the status in the answer", status, self.model.payments[i].status)?;
         }
@@ -149,13 +157,16 @@ impl Walk {
             form.push(("confirm", "true".to_owned()));
         }
         let before = self.model.payments.len();
-        let expected = self.model.create(Payment::new(amount, currency, manual, debits, customer), method, confirm);
+        let expected =
+            self.model.create(Payment::new(amount, currency, manual, debits, customer), method, confirm);
         let answer = self.post("/v2/payment_intents", form).await;
         if self.model.payments.len() == before {
             return same_answer(&answer, expected);
         }
-        let made = if expected.status == 402 { &answer.json["error"]["payment_intent"] } else { &answer.json };
-        let id = made["id"].as_str().ok_or_else(|| format!("no payment in {}: {}", answer.status, answer.text))?;
+        let made =
+            if expected.status == 402 { &answer.json["error"]["payment_intent"] } else { &answer.json };
+        let id =
+            made["id"].as_str().ok_or_else(|| format!("no payment in {}: {}", answer.status, answer.text))?;
         self.model.payments[before].id = id.to_owned();
         self.check(before, &answer, expected).await
     }
@@ -268,7 +279,8 @@ impl Walk {
             Some((_, amount)) => *amount = (amount.parse::<i64>().unwrap_or(0) + 1).to_string(),
             None => {
                 path = "/v2/payment_intents".to_owned();
-                form = vec![("amount".to_owned(), "100".to_owned()), ("currency".to_owned(), "eur".to_owned())];
+                form =
+                    vec![("amount".to_owned(), "100".to_owned()), ("currency".to_owned(), "eur".to_owned())];
             }
         }
         let pairs: Vec<(&str, &str)> = form.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
@@ -345,5 +357,6 @@ fn code_of(answer: &Answer) -> Option<&str> {
 fn same_answer(answer: &Answer, expected: Expected) -> Step<()> {
     let got = Expected { status: answer.status.as_u16(), code: None };
     let (got, code) = (got.status, code_of(answer));
-    same("the answer", (got, code), (expected.status, expected.code)).map_err(|e| format!("{e}\n{}", answer.text))
+    same("the answer", (got, code), (expected.status, expected.code))
+        .map_err(|e| format!("{e}\n{}", answer.text))
 }

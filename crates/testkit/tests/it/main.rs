@@ -7,5 +7,6 @@ mod walk;
 
 /// The seed of both: 1, or what `PAYMENTGATE_SEED` says.
 fn seed() -> u64 {
-    std::env::var("PAYMENTGATE_SEED").map_or(1, |seed| seed.parse().expect("PAYMENTGATE_SEED is a whole number"))
+    std::env::var("PAYMENTGATE_SEED")
+        .map_or(1, |seed| seed.parse().expect("PAYMENTGATE_SEED is a whole number"))
 }

@@ -44,8 +44,15 @@ pub(super) async fn deliver(courier: &Courier, claimed: Claimed) -> Impression {
     let (result, response, retry_after) = outcome(sent);
     let delivered = matches!(result, Ok(200..=299));
     tracing::debug!(delivery = id, endpoint = %endpoint.id, event_type, attempt, ?result, ?took, "webhook attempt");
-    let attempted =
-        Attempted { resent_from: delivery.resent_from, started_at, duration_us: micros(took), url: endpoint.url, result, response, retry_after };
+    let attempted = Attempted {
+        resent_from: delivery.resent_from,
+        started_at,
+        duration_us: micros(took),
+        url: endpoint.url,
+        result,
+        response,
+        retry_after,
+    };
     record(engine, delivery.id, attempted).await;
     Impression { took, delivered }
 }

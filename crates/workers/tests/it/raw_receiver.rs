@@ -11,6 +11,8 @@ use tokio::net::{TcpListener, TcpStream};
 pub enum Manner {
     /// These bytes, and the end of the connection.
     Says(Vec<u8>),
+    /// The same, after half a second.
+    Dawdles(Vec<u8>),
     /// This head, then a byte every 100 ms for ever.
     Drips(&'static str),
     /// This head, then more without end.
@@ -68,6 +70,10 @@ async fn serve(stream: TcpStream, manner: Manner, count: &AtomicUsize) -> std::i
     count.fetch_add(1, Ordering::SeqCst);
     match manner {
         Manner::Says(bytes) => stream.write_all(&bytes).await,
+        Manner::Dawdles(bytes) => {
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            stream.write_all(&bytes).await
+        }
         Manner::Drips(head) => {
             stream.write_all(head.as_bytes()).await?;
             loop {

@@ -1,11 +1,36 @@
 //! Events sent once more by the merchant.
 
+use crate::raw_receiver::{Manner, RawReceiver};
 use crate::signature::matches;
-use crate::support::{Endpoint, event_of, linger, pay, text, work};
+use crate::support::{Endpoint, event_of, linger, pay, text, until, work};
+use serde_json::Value;
 use testkit::{Receiver, TestApp};
 use workers::WorkerOptions;
 
+/// Why each attempt was made.
+fn triggers(delivery: &Value) -> Vec<String> {
+    delivery["attempts"].as_array().expect("the log").iter().map(|attempt| text(attempt, "trigger")).collect()
+}
+
 testkit::on_both_engines! {
+    async fn while_an_attempt_is_under_way_another_one_follows(db) {
+        let app = TestApp::start(&db).await;
+        let slow = RawReceiver::start(Manner::Dawdles(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n".to_vec())).await;
+        let endpoint = Endpoint::paid(&app, &slow.url).await;
+        let workers = work(&app, WorkerOptions::default());
+        let payment = pay(&app).await;
+        until("the first request", || async { (slow.requests() == 1).then_some(()) }).await;
+        let event = event_of(&app, &payment).await;
+        app.post(&format!("/v2/events/{event}/resend"), &[]).await.expect(200);
+        let delivery = endpoint.attempted(&app, 2).await;
+        linger().await;
+        workers.stop().await;
+        assert_eq!((slow.requests(), &delivery["status"]), (2, &"succeeded".into()));
+        let mut triggers = triggers(&delivery);
+        triggers.sort();
+        assert_eq!(triggers, ["automatic", "manual"]);
+    }
+
     async fn to_one_endpoint_after_success_and_after_failure(db) {
         let app = TestApp::start(&db).await;
         let (receiver, other) = (Receiver::start().await, Receiver::start().await);
@@ -31,7 +56,8 @@ testkit::on_both_engines! {
             assert_eq!((request.header("webhook-id"), &request.body), (&*event, &received[0].body));
             assert_eq!(matches(request, &endpoint.secret), [true]);
         }
-        assert_eq!(endpoint.deliveries(&app).await.len(), 1, "a resend is an attempt of the same delivery");
+        let [delivery] = &endpoint.deliveries(&app).await[..] else { panic!("a resend made another delivery") };
+        assert_eq!(triggers(delivery), ["automatic", "manual", "manual"]);
     }
 
     async fn to_all_that_want_it_and_to_one_that_came_later(db) {

@@ -47,10 +47,16 @@ testkit::on_both_engines! {
         assert_eq!((&last["status"], &last["next_attempt"]), (&"failed".into(), &Value::Null));
         make_due(&app).await;
         linger().await;
+        assert_eq!(receiver.received().len(), 11, "an event that was given up is sent");
+        // Asked for once more, it has the whole schedule before it again.
+        app.post(&format!("/v2/events/{}/resend", text(&last, "event")), &[]).await.expect(200);
+        let again = endpoint.attempted(&app, 12).await;
+        assert_eq!(again["status"], "pending");
+        assert_wait(&app, &again, "it", &(45..=55)).await;
         workers.stop().await;
 
         let received = receiver.received();
-        assert_eq!(received.len(), 11);
+        assert_eq!(received.len(), 12);
         for (n, request) in (1..).zip(&received) {
             assert_eq!(request.body, received[0].body, "attempt {n}");
             assert_eq!(request.header("webhook-id"), received[0].header("webhook-id"), "attempt {n}");

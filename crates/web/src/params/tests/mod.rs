@@ -1,6 +1,6 @@
-mod properties;
 mod form;
 mod json;
+mod properties;
 mod reader;
 mod tree;
 
