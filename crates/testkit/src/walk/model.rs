@@ -87,7 +87,6 @@ pub struct Payment {
     method: Option<Method>,
     /// What the provider will say about the attempt under way.
     waiting: Option<Script>,
-    off_session: bool,
     attempts: u32,
     /// Its own part of the merchant's pending balance.
     pending: i64,
@@ -137,9 +136,13 @@ pub fn fee(captured: i64) -> i64 {
 }
 
 impl Refund {
-    /// Whether the provider first said that it would decide later.
-    pub fn deferred(&self) -> bool {
-        self.script != RefundScript::AtOnce
+    /// What the sandbox's own table says of it, from the first moment on.
+    pub fn at_provider(&self) -> &'static str {
+        match self.script {
+            RefundScript::AtOnce => "done",
+            RefundScript::Later => "pending",
+            RefundScript::Fails => "failing",
+        }
     }
 }
 
@@ -169,7 +172,6 @@ impl Payment {
             refunds: Vec::new(),
             method: None,
             waiting: None,
-            off_session: false,
             attempts: 0,
             pending: 0,
             fee: 0,
@@ -227,7 +229,7 @@ impl Model {
         self.payments.push(new);
         let i = self.payments.len() - 1;
         let expected = if confirm {
-            self.confirm(i, method, None)
+            self.confirm(i, method, false)
         } else {
             match method.as_ref().map(|m| self.payments[i].misfit(m)) {
                 Some(Some(code)) => refuse(code),
@@ -247,7 +249,8 @@ impl Model {
         expected
     }
 
-    pub fn confirm(&mut self, i: usize, method: Option<Method>, off_session: Option<bool>) -> Expected {
+    /// `off_session`: the payer is not there to answer a challenge, at this confirm.
+    pub fn confirm(&mut self, i: usize, method: Option<Method>, off_session: bool) -> Expected {
         let p = &mut self.payments[i];
         if !OPEN.contains(&p.status) {
             return refuse(STATE);
@@ -259,7 +262,6 @@ impl Model {
         if p.attempts >= ATTEMPTS {
             return refuse("payment_intent_payment_attempt_limit");
         }
-        p.off_session = off_session.unwrap_or(p.off_session);
         p.attempts += 1;
         p.status = "processing";
         p.waiting = None;
@@ -270,9 +272,7 @@ impl Model {
         match script {
             Script::Approve { at_once } => self.approve(i, at_once),
             Script::Decline(code) => self.decline(i, code),
-            Script::Challenge { .. } if self.payments[i].off_session => {
-                self.decline(i, "authentication_required")
-            }
+            Script::Challenge { .. } if off_session => self.decline(i, "authentication_required"),
             Script::Challenge { .. } => {
                 let p = &mut self.payments[i];
                 p.status = "requires_action";
@@ -491,3 +491,7 @@ impl Model {
         self.clocks[clock] = to;
     }
 }
+
+#[cfg(test)]
+#[path = "model_tests.rs"]
+mod tests;

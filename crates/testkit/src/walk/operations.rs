@@ -174,11 +174,11 @@ impl Walk {
     async fn confirm(&mut self) -> Step<()> {
         let i = self.payment_in(&["requires_payment_method", "requires_confirmation", "requires_action"]);
         let method = self.random.chance(3, 4).then(|| self.method());
-        let off_session = self.random.chance(1, 10).then(|| self.random.chance(1, 2));
+        let off_session = self.random.chance(1, 5).then(|| self.random.chance(1, 2));
         let mut form: Vec<(&str, String)> = Vec::new();
         form.extend(method.as_ref().map(|m| ("payment_method", m.token.clone())));
         form.extend(off_session.map(|off| ("off_session", off.to_string())));
-        let expected = self.model.confirm(i, method, off_session);
+        let expected = self.model.confirm(i, method, off_session == Some(true));
         let answer = self.post(&self.path(i, "/confirm"), form).await;
         self.check(i, &answer, expected).await
     }
