@@ -114,20 +114,14 @@ fn preflight(app: &App, method: &'static str, extensions: &axum::http::Extension
 async fn unknown(State(app): State<App>, request: axum::extract::Request) -> Response {
     let (parts, _) = request.into_parts();
     let path = echo_name(parts.uri.path());
-    let message = format!(
-        "Unrecognized request URL ({}: {path}). Check the path against the API reference.",
-        parts.method
-    );
+    let message = format!("Unrecognized request URL ({}: {path}). Check the path.", parts.method);
     let error = ApiError::new(StatusCode::NOT_FOUND, "invalid_request_error", message).code("url_not_found");
     outside(&app, &parts.headers, &parts.extensions, &error).await
 }
 
 async fn not_allowed(State(app): State<App>, request: axum::extract::Request) -> Response {
     let (parts, _) = request.into_parts();
-    let message = format!(
-        "{} is not allowed at this address. Check the method against the API reference.",
-        parts.method
-    );
+    let message = format!("{} is not allowed at this address. Check the method.", parts.method);
     let error = ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "invalid_request_error", message)
         .code("method_not_allowed");
     outside(&app, &parts.headers, &parts.extensions, &error).await
@@ -412,10 +406,23 @@ impl Exchange<'_> {
 
     async fn params(&self, body: Body) -> Result<Params, ApiError> {
         let query = Params::from_query(self.parts.uri.query().unwrap_or(""))?;
+        let headers = &self.parts.headers;
         if self.endpoint.method != "POST" {
+            let length = headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok());
+            if length.is_some_and(|l| l.trim() != "0") {
+                let message =
+                    "This request takes its parameters in the query string, not in a body (with curl: -G).";
+                return Err(ApiError::invalid("body_unexpected", message));
+            }
             return Ok(query);
         }
-        let headers = &self.parts.headers;
+        // Addresses end up in logs of proxies: no card or account data in them.
+        for secret in ["card", "sepa_debit", "payment_method_data"] {
+            if query.entries().iter().any(|(name, _)| name == secret) {
+                let message = format!("{secret} must be sent in the body, never in the query string.");
+                return Err(ApiError::invalid("parameter_in_query", message).param(secret));
+            }
+        }
         let unsupported = |message: &str| {
             ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "invalid_request_error", message)
                 .code("content_type_unsupported")

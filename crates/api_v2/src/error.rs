@@ -2,7 +2,7 @@
 
 use axum::http::StatusCode;
 use domain::outcome::Decline;
-use domain::payment::Refusal;
+use domain::payment::{PaymentStatus, Refusal};
 use domain::refund::RefundRefusal;
 use domain::test_clock::AdvanceRefusal;
 use engine::Error;
@@ -266,7 +266,7 @@ fn refused(refusal: &Refusal) -> ApiError {
         Refusal::MethodMissing => unexpected_state(
             "This PaymentIntent has no payment method. Pass payment_method, for example pm_card_visa in test mode."
                 .to_owned(),
-        ),
+        ).param("payment_method"),
         Refusal::MethodKindNotAllowed { kind } => ApiError::invalid(
             "payment_intent_incompatible_payment_method",
             format!("The payment method is of type {kind}, which is not among this PaymentIntent's payment_method_types."),
@@ -323,7 +323,12 @@ fn refund_refused(refusal: RefundRefusal, view: &PaymentView) -> ApiError {
     match refusal {
         RefundRefusal::NotCaptured { status } => ApiError::invalid(
             "charge_not_refundable",
-            format!("{id} has status {status}: nothing was captured that could be refunded. Cancel it instead."),
+            format!("{id} has status {status}: nothing was captured that could be refunded. {}", match status {
+                PaymentStatus::Processing => "Wait for its result.",
+                PaymentStatus::Succeeded => "Name its successful charge, or the PaymentIntent.",
+                PaymentStatus::Canceled => "It was canceled.",
+                _ => "Cancel it instead.",
+            }),
         )
         .param("payment_intent"),
         RefundRefusal::Busy => refused(&Refusal::Busy),

@@ -196,8 +196,10 @@ fn cursor<T: TypedId>(reader: &mut Reader<'_>, name: &str) -> Result<Option<T>, 
 pub fn reference<T: TypedId>(param: &str, text: &str) -> Result<T, ApiError> {
     T::parse(text).ok_or_else(|| {
         let shown = echo(text);
-        let message =
-            format!("No such object: '{shown}'. {param} must be an id that begins with {}_.", T::PREFIX);
+        let message = format!(
+            "No such object: '{shown}'. {param} must be an id: {}_ and 17 letters and digits.",
+            T::PREFIX
+        );
         ApiError::invalid("resource_missing", message).param(param)
     })
 }

@@ -5,15 +5,20 @@ use domain::time::Timestamp;
 use std::sync::Mutex;
 
 const POOL: usize = 1_536;
+/// The largest value of the 48 random bits.
+const LAST_RANDOM: u64 = (1 << 48) - 1;
 
 struct State {
     last_ms: u64,
+    /// The 48 random bits of the latest id.
+    last_random: u64,
     pool: [u8; POOL],
     used: usize,
 }
 
-/// Makes ids. Their millisecond never goes back, whatever the system clock does, so that new ids sort
-/// behind old ones and the ledger's seals can follow id order.
+/// Makes ids. Each sorts behind the one before: their millisecond never goes back, whatever the system
+/// clock does, and within one the random part only grows, by random steps. So lists of what one client
+/// made are in the order in which it was made, and the ledger's seals can follow id order.
 pub struct Ids {
     state: Mutex<State>,
 }
@@ -31,6 +36,7 @@ impl Ids {
         Ids {
             state: Mutex::new(State {
                 last_ms: u64::try_from(floor).unwrap_or(0),
+                last_random: LAST_RANDOM,
                 pool: [0; POOL],
                 used: POOL,
             }),
@@ -41,15 +47,23 @@ impl Ids {
     pub fn next<T: TypedId>(&self) -> T {
         let now_ms = u64::try_from(wall_clock().0 / 1_000).unwrap_or(0);
         let mut state = self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        state.last_ms = state.last_ms.max(now_ms);
         if state.used + 6 > POOL {
             random(&mut state.pool);
             state.used = 0;
         }
-        let mut bytes = [0u8; 6];
         let from = state.used;
-        bytes.copy_from_slice(&state.pool[from..from + 6]);
+        let fresh = state.pool[from..from + 6].iter().fold(0u64, |n, b| (n << 8) | u64::from(*b));
         state.used += 6;
+        let grown = state.last_random + 1 + (fresh >> 16);
+        if now_ms <= state.last_ms && grown <= LAST_RANDOM {
+            state.last_random = grown;
+        } else {
+            state.last_ms = now_ms.max(state.last_ms + u64::from(now_ms <= state.last_ms));
+            // Half of the range is left for what follows in this millisecond.
+            state.last_random = fresh >> 1;
+        }
+        let mut bytes = [0u8; 6];
+        bytes.copy_from_slice(&state.last_random.to_be_bytes()[2..]);
         T::from_core(Core::new(state.last_ms, bytes))
     }
 }
@@ -83,4 +97,27 @@ pub fn secret_bytes() -> [u8; 32] {
     let mut bytes = [0u8; 32];
     random(&mut bytes);
     bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use domain::id::PaymentId;
+
+    #[test]
+    fn each_id_sorts_behind_the_one_before() {
+        let ids = Ids::new(None);
+        let made: Vec<PaymentId> = (0..100_000).map(|_| ids.next()).collect();
+        assert!(made.is_sorted_by(|a, b| a < b));
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_does_not_take_ids_back() {
+        let tomorrow = u64::try_from(wall_clock().0 / 1_000).expect("after 1970") + 86_400_000;
+        let stored = Core::new(tomorrow, [0xff; 6]);
+        let ids = Ids::new(Some(stored));
+        let first: PaymentId = ids.next();
+        let second: PaymentId = ids.next();
+        assert!(stored < first.0 && first < second);
+    }
 }

@@ -55,8 +55,9 @@ fn text(segment: Segment) -> String {
 
 async fn show_challenge(State(app): State<App>, segment: Segment, id: Id) -> Response {
     let response = match known_form(text(segment)) {
-        Some(code) => match app.engine.challenge(code).await {
+        Some(code) => match app.engine.challenge(code.clone()).await {
             Ok(view) => html(StatusCode::OK, challenge_page(&view, app.engine.now())),
+            Err(Error::ChallengeGone) => answered_before(&app, code).await,
             Err(error) => {
                 refusal(&error, "Opening this page has not charged you. Try again in a minute.", id_text(&id))
             }
@@ -64,6 +65,14 @@ async fn show_challenge(State(app): State<App>, segment: Segment, id: Id) -> Res
         None => gone(),
     };
     routed(response, CHALLENGE)
+}
+
+/// A second click or a reload after the answer shows what came of the first.
+async fn answered_before(app: &App, code: String) -> Response {
+    match app.engine.answered_challenge(code).await {
+        Ok((view, answer)) => leaving(done_page(&view, answer)),
+        Err(_) => gone(),
+    }
 }
 
 async fn answer_challenge(State(app): State<App>, segment: Segment, id: Id, request: Request) -> Response {
@@ -92,12 +101,15 @@ async fn take_answer(
         let message = "The answer was not understood. Go back, and use one of the buttons.";
         problem(StatusCode::BAD_REQUEST, "No such answer", message, id)
     })?;
-    let view = app.engine.answer_challenge(code, answer).await.map_err(|error| {
-        // The answer may have been taken before the failure, so nothing is said about the money.
-        let message = "Go back to the shop to see the state of your order before you pay again.";
-        refusal(&error, message, id)
-    })?;
-    Ok(leaving(done_page(&view, answer)))
+    match app.engine.answer_challenge(code.clone(), answer).await {
+        Ok(view) => Ok(leaving(done_page(&view, answer))),
+        Err(Error::ChallengeGone) => Ok(answered_before(app, code).await),
+        Err(error) => {
+            // The answer may have been taken before the failure, so nothing is said about the money.
+            let message = "Go back to the shop to see the state of your order before you pay again.";
+            Err(refusal(&error, message, id))
+        }
+    }
 }
 
 fn unread(refused: BodyRefusal, id: &str) -> Response {

@@ -57,7 +57,7 @@ fn parse(text: &str) -> Option<Keys> {
 
 fn write_out(keys: &Keys) -> String {
     format!(
-        "# Test keys of the demo merchant, for this gateway only. Remove this file to get new ones at the next start.\n\
+        "# Test keys of the demo merchant, for this gateway only. Remove this file to revoke them and get new ones at the next start.\n\
          merchant={}\nsecret_key={}\npublishable_key={}\n",
         keys.merchant, keys.secret, keys.publishable
     )
@@ -120,6 +120,12 @@ async fn make(engine: &Engine) -> anyhow::Result<Keys> {
         None => engine.create_merchant(NAME.to_owned()).await.map_err(fault)?.id,
     };
     let scope = Scope { merchant, mode: Mode::Test };
+    // Whoever removed the file wanted other keys, perhaps because these had leaked.
+    for old in engine.list_keys(merchant).await.map_err(fault)? {
+        if old.name == "demo" && old.scope == scope && old.revoked_at.is_none() {
+            engine.revoke_key(old.id).await.map_err(fault)?;
+        }
+    }
     let (_, secret) = engine.create_key(scope, KeyKind::Secret, "demo".to_owned()).await.map_err(fault)?;
     let (_, publishable) =
         engine.create_key(scope, KeyKind::Publishable, "demo".to_owned()).await.map_err(fault)?;

@@ -45,7 +45,11 @@ fn filter(text: &str) -> EnvFilter {
 
 /// Starts logging. Does nothing if the process logs already, as in tests.
 pub(crate) fn start(format: LogFormat, level: &str) {
-    let builder = tracing_subscriber::fmt().with_env_filter(filter(level)).with_writer(std::io::stderr);
+    // A line that cannot be written is dropped: a full or closed log must not take requests with it.
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter(level))
+        .log_internal_errors(false)
+        .with_writer(std::io::stderr);
     let _ = match format {
         LogFormat::Pretty => {
             let colours = std::io::IsTerminal::is_terminal(&std::io::stderr());

@@ -186,6 +186,17 @@ pub struct TypedCard {
     pub has_cvc: bool,
 }
 
+/// A month or year as card forms send it: `08` and `8`, text and number.
+fn part_of_date(r: &mut Reader<'_>, name: &str) -> Result<i64, ApiError> {
+    if let Ok(Some(text)) = r.raw_text(name, 8)
+        && text.bytes().all(|b| b.is_ascii_digit())
+        && let Ok(number) = text.parse()
+    {
+        return Ok(number);
+    }
+    Ok(r.required_integer(name, -1, 99_999)?)
+}
+
 /// Reads `card[number]`, `card[exp_month]`, `card[exp_year]` and `card[cvc]`. None of it is echoed,
 /// logged or stored; the security code is checked for its shape and dropped here.
 pub fn typed_card(r: &mut Reader<'_>, now: domain::time::Timestamp) -> Result<TypedCard, ApiError> {
@@ -202,8 +213,8 @@ pub fn typed_card(r: &mut Reader<'_>, now: domain::time::Timestamp) -> Result<Ty
         })?,
         _ => return Err(r.missing("number").into()),
     };
-    let month = r.required_integer("exp_month", -1, 9_999)?;
-    let year = r.required_integer("exp_year", -1, 99_999)?;
+    let month = part_of_date(r, "exp_month")?;
+    let year = part_of_date(r, "exp_year")?;
     let expiry = Expiry::check(month, year, year_and_month(now)).map_err(|e| match e {
         ExpiryError::Month => card_field(
             "card[exp_month]",

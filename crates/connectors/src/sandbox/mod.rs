@@ -486,9 +486,13 @@ fn not_a_test_number(param: &'static str) -> TokeniseRefusal {
     let decline = Decline {
         code: "card_declined".to_owned(),
         decline_code: Some("test_mode_live_card".to_owned()),
-        message: "Test mode takes only the published test numbers, such as 4242 4242 4242 4242. \
-                  The number was not stored."
-            .to_owned(),
+        message: if param == "card[number]" {
+            "Test mode takes only the published test numbers, such as 4242 4242 4242 4242. The number was not stored."
+        } else {
+            "Test mode takes only the published test accounts, such as DE89 3704 0044 0532 0130 00. The IBAN was not \
+             stored."
+        }
+        .to_owned(),
         reached_issuer: false,
         blocked: false,
     };

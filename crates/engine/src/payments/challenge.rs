@@ -54,6 +54,23 @@ impl Engine {
             .await
     }
 
+    /// A challenge that the payer has answered, and how: for a second click or a reload, which must show
+    /// the way back to the shop. Not one that was closed because the payment went on without it.
+    pub async fn answered_challenge(&self, code: String) -> Result<(ChallengeView, ChallengeAnswer), Error> {
+        self.store
+            .read(move |tx| {
+                let challenge = store::challenges::get(tx, &code)?.ok_or(Error::ChallengeGone)?;
+                let answer = match challenge.outcome.as_deref() {
+                    Some("passed") => ChallengeAnswer::Passed,
+                    Some("failed") => ChallengeAnswer::Failed,
+                    Some("abandoned") => ChallengeAnswer::Abandoned,
+                    _ => return Err(Error::ChallengeGone),
+                };
+                Ok((challenge_view(tx, challenge)?, answer))
+            })
+            .await
+    }
+
     /// Takes the payer's answer from the page, and shows the payment as it is after it.
     pub async fn answer_challenge(
         &self,

@@ -45,10 +45,10 @@ pub struct Set {
     #[command(flatten)]
     which: Which,
     /// Fixed part, in minor units (cents for eur)
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, default_value_t = 0, required_unless_present = "basis_points")]
     fixed: i64,
     /// Hundredths of a per cent, 0 to 10000: 290 is 2.9 %
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, default_value_t = 0, required_unless_present = "fixed")]
     basis_points: i64,
     /// What the rate is applied to: amount (what the merchant asked for) or total (with costs that the payer bears)
     #[arg(long, default_value = "total", value_parser = base)]
