@@ -14,7 +14,7 @@ fn fees_round_half_up_and_never_exceed_the_capture() {
     }
 }
 
-/// The worked example of `docs/ledger.md`, as far as disputes and payouts.
+/// The worked example of `docs/ledger.md`.
 #[test]
 fn the_worked_example() {
     let mut model = Model { clocks: vec![0], customers: vec![Some(0)], ..Model::default() };

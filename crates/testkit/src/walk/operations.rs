@@ -195,7 +195,10 @@ impl Walk {
     async fn update(&mut self) -> Step<()> {
         let i = self.payment_in(&["requires_payment_method", "requires_confirmation", "requires_action"]);
         let (form, expected) = if self.random.chance(1, 5) {
-            (vec![("metadata[note]", self.random.next().to_string())], Expected { status: 200, code: None })
+            (
+                vec![("metadata[note]", format!("note {}", self.random.below(1_000)))],
+                Expected { status: 200, code: None },
+            )
         } else {
             let amount = self.amount();
             (vec![("amount", amount.to_string())], self.model.update_amount(i, amount))
