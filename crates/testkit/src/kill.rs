@@ -27,6 +27,9 @@ const MOMENT: (i64, i64) = (50, 1_500);
 /// The same for a second kill, during or soon after the restart.
 const AGAIN: (i64, i64) = (0, 700);
 
+/// What a dead gateway has sent arrives within this time.
+const LAST_MAIL: Duration = Duration::from_millis(250);
+
 /// What the events that are counted are subscribed as.
 const SUBSCRIBED: [&str; 4] = [
     "payment_intent.succeeded",
@@ -155,8 +158,7 @@ impl Run {
             std::thread::sleep(moment);
             gateway.kill()
         })?;
-        self.report.kills += 1;
-        self.inbox.next_life();
+        self.died();
         Ok(sent)
     }
 
@@ -166,11 +168,18 @@ impl Run {
             let gateway = self.home.start()?;
             std::thread::sleep(milliseconds(self.random.within(AGAIN.0, AGAIN.1)));
             gateway.kill()?;
-            self.report.kills += 1;
+            self.died();
         }
-        // A webhook of the last life may still be on its way in; it belongs to neither.
-        self.inbox.next_life();
         self.home.serve()
+    }
+
+    /// A webhook of the life that has ended may still be on its way through the sockets: it belongs to a
+    /// life between that one and the next.
+    fn died(&mut self) {
+        self.report.kills += 1;
+        self.inbox.next_life();
+        std::thread::sleep(LAST_MAIL);
+        self.inbox.next_life();
     }
 }
 

@@ -10,7 +10,7 @@ impl Random {
         Random(seed)
     }
 
-    pub fn next(&mut self) -> u64 {
+    pub fn draw(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -21,13 +21,13 @@ impl Random {
     /// From 0 to `bound - 1`; 0 if `bound` is 0. The bias towards small numbers is below 2^-32 for the
     /// bounds that are used.
     pub fn below(&mut self, bound: usize) -> usize {
-        usize::try_from(self.next() % (bound.max(1) as u64)).unwrap_or(0)
+        usize::try_from(self.draw() % (bound.max(1) as u64)).unwrap_or(0)
     }
 
     /// From `low` to `high`, both included.
     pub fn within(&mut self, low: i64, high: i64) -> i64 {
         let width = high.saturating_sub(low).max(0).unsigned_abs() + 1;
-        low + i64::try_from(self.next() % width).unwrap_or(0)
+        low + i64::try_from(self.draw() % width).unwrap_or(0)
     }
 
     /// True in `n` of `of` cases.
@@ -51,7 +51,7 @@ mod tests {
         let mut random = Random::new(1_234_567);
         let expected: [u64; 3] =
             [6_457_827_717_110_365_317, 3_203_168_211_198_807_973, 9_817_491_932_198_370_423];
-        assert_eq!([random.next(), random.next(), random.next()], expected);
+        assert_eq!([random.draw(), random.draw(), random.draw()], expected);
     }
 
     #[test]
