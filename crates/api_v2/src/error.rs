@@ -210,6 +210,12 @@ impl From<Error> for ApiError {
                 "limit_exceeded",
                 format!("An account may have at most {max} {what} in each mode. Delete one first."),
             ),
+            Error::NameTaken { param, name } => ApiError::invalid(
+                "resource_already_exists",
+                format!("There is another object named '{}'. Choose another {param}.", echo(&name)),
+            )
+            .param(&param),
+            Error::GateCancel(_) => unexpected_state("This transaction cannot be canceled.".to_owned()),
             Error::ChallengeGone => ApiError::not_found("challenge", ""),
             Error::WebhookEndpointDisabled(endpoint) => ApiError::invalid(
                 "webhook_endpoint_disabled",

@@ -11,7 +11,7 @@ mod request;
 pub mod routes;
 
 pub use dispatch::{root_router, router};
-pub use reply::{event_renderer, reply_renderer};
+pub use reply::{event_body, reply_renderer};
 
 /// This surface's name in stored replies.
 pub const SURFACE: &str = "v2";

@@ -3,7 +3,6 @@
 use crate::error::{self, ApiError};
 use crate::expand::{self, Object};
 use crate::render;
-use engine::events::RenderEvent;
 use engine::view::{EventView, Outcome, View};
 use engine::{Error, RenderReply, Reply, ReplySpec, Views};
 use std::sync::Arc;
@@ -86,8 +85,8 @@ fn done(
 }
 
 /// Renders the body of a webhook, the same bytes for every attempt.
-pub fn event_renderer(urls: Arc<Urls>) -> Arc<RenderEvent> {
-    Arc::new(move |event: &EventView| render::event(&urls, event).to_string().into_bytes())
+pub fn event_body(urls: &Urls, event: &EventView) -> Vec<u8> {
+    render::event(urls, event).to_string().into_bytes()
 }
 
 /// The error envelope of a refusal, with its request's id.

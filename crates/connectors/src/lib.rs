@@ -8,7 +8,7 @@ pub mod sandbox;
 
 use domain::currency::Currency;
 use domain::outcome::{AuthoriseOutcome, ChangeOutcome, Decline};
-use domain::payment_method::MethodFacts;
+use domain::payment_method::{MethodFacts, MethodKind, Wallet};
 use domain::time::Timestamp;
 use std::collections::HashMap;
 use std::future::Future;
@@ -101,12 +101,22 @@ pub enum MethodInput<'a> {
         has_cvc: bool,
     },
     Iban(&'a domain::bank::Iban),
+    /// A card from a wallet; the sandbox stands in for the wallet's sheet.
+    Wallet(Wallet),
+    /// The payer approves on the provider's own page.
+    Paypal,
 }
 
 /// One kind of provider.
 pub trait Connector: Send + Sync {
     /// The name in `providers.connector`.
     fn name(&self) -> &'static str;
+
+    /// Whether payment pages may offer this kind of method.
+    fn offers(&self, kind: MethodKind) -> bool;
+
+    /// Whether payment pages may offer cards from wallets.
+    fn wallets(&self) -> bool;
 
     /// Turns what the payer gave into a method. `fingerprint` makes a keyed digest of a number.
     fn tokenise(

@@ -56,6 +56,9 @@ pub struct Attempt {
     pub authenticated: Option<String>,
     /// Shown among charges. Not before the payer has authenticated.
     pub listed: bool,
+    /// The one form of a payment page that made it.
+    #[serde(default)]
+    pub form: Option<String>,
     /// The journal that captured it.
     pub journal: Option<JournalId>,
     pub clock: Option<ClockId>,

@@ -30,10 +30,19 @@ text_enum! {
         CustomerCreated = "customer.created",
         CustomerUpdated = "customer.updated",
         BalanceAvailable = "balance.available",
+        GateTransactionUpdated = "gate.transaction.updated",
+        GateOperationUpdated = "gate.operation.updated",
         TestClockCreated = "test_helpers.test_clock.created",
         TestClockAdvancing = "test_helpers.test_clock.advancing",
         TestClockReady = "test_helpers.test_clock.ready",
         TestClockDeleted = "test_helpers.test_clock.deleted",
+    }
+}
+
+impl EventType {
+    /// Whether it is told to Gate services only. REST v2 tells of the same changes in its own words.
+    pub const fn gate_only(self) -> bool {
+        matches!(self, EventType::GateTransactionUpdated | EventType::GateOperationUpdated)
     }
 }
 

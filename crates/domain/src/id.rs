@@ -69,6 +69,19 @@ impl std::fmt::Debug for Core {
     }
 }
 
+impl Serialize for Core {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.collect_str(&self.base62())
+    }
+}
+
+impl<'de> Deserialize<'de> for Core {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(d)?;
+        Core::parse_base62(&text).ok_or_else(|| serde::de::Error::custom("malformed id"))
+    }
+}
+
 /// What all typed ids share, so that the store can bind and read them.
 pub trait TypedId: Copy {
     /// The text before the underscore.
@@ -144,6 +157,9 @@ typed_ids! {
     FeeGroupId = "fee";
     RequestId = "req";
     NodeId = "node";
+    /// A secret that signs Gate requests and callbacks, by its name.
+    GateTokenId = "gtok";
+    PayoutId = "po";
 }
 
 #[cfg(test)]

@@ -5,12 +5,28 @@ use crate::rate::TierName;
 use crate::scope::Scope;
 use crate::text_enum;
 use crate::time::Timestamp;
+use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Debug)]
 pub struct Merchant {
     pub id: MerchantId,
     pub name: String,
+    pub profile: MerchantProfile,
     pub created_at: Timestamp,
+}
+
+/// What a merchant says of itself, for whoever deals with it. Nothing here decides about money.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct MerchantProfile {
+    pub phone: String,
+    pub email: String,
+    pub bank_name: String,
+    pub bank_swift: String,
+    pub bank_account: String,
+    pub tax_id: String,
+    pub homepage: String,
+    pub address: String,
 }
 
 /// What is set per merchant and mode, with the default storefront created beside it.

@@ -40,8 +40,12 @@ text_enum! {
         Fraudulent = "fraudulent",
         RequestedByCustomer = "requested_by_customer",
         Abandoned = "abandoned",
+        /// Every try that the payer had was declined.
+        FailedInvoice = "failed_invoice",
         /// Ours: an authorisation lapsed.
         Automatic = "automatic",
+        /// Ours: the time to pay ran out.
+        Expired = "expired",
     }
 }
 
@@ -140,6 +144,9 @@ pub struct Payment {
     pub attempts: i64,
     pub next_action: Option<NextAction>,
     pub details: PaymentDetails,
+    /// It has a page on which the payer pays; see [`crate::checkout`].
+    #[serde(default)]
+    pub checkout: bool,
     pub metadata: Metadata,
     pub canceled_at: Option<Timestamp>,
     pub cancellation_reason: Option<CancellationReason>,
@@ -353,6 +360,15 @@ pub fn begin_cancel(
     }
     end_canceled(p, now);
     Ok(CancelStep::Now)
+}
+
+/// Ends a payment for which no money is reserved, because of what happened on its page: its time ran out,
+/// the payer gave up, or has no try left. Nothing that is at a provider is ended so.
+pub fn close(p: &mut Payment, reason: CancellationReason, now: Timestamp) -> Result<(), Refusal> {
+    expect_state(p, "cancel", CONFIRMABLE)?;
+    p.cancellation_reason = Some(reason);
+    end_canceled(p, now);
+    Ok(())
 }
 
 fn end_canceled(p: &mut Payment, now: Timestamp) {

@@ -9,11 +9,15 @@ use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 text_enum! {
-    pub enum MethodKind { Card = "card", SepaDebit = "sepa_debit" }
+    pub enum MethodKind { Card = "card", SepaDebit = "sepa_debit", Paypal = "paypal" }
 }
 
 text_enum! {
     pub enum Check { Pass = "pass", Fail = "fail", Unavailable = "unavailable", Unchecked = "unchecked" }
+}
+
+text_enum! {
+    pub enum Wallet { ApplePay = "apple_pay", GooglePay = "google_pay" }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +31,9 @@ pub struct CardFacts {
     /// Keyed per merchant, so equal numbers are equal within a merchant and unrelated across them.
     pub fingerprint: String,
     pub three_d_secure: bool,
+    /// The wallet that gave it, such as `apple_pay`.
+    #[serde(default)]
+    pub wallet: Option<Wallet>,
     pub cvc_check: Option<Check>,
     pub address_line1_check: Option<Check>,
     pub postal_code_check: Option<Check>,
@@ -41,10 +48,18 @@ pub struct SepaFacts {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PaypalFacts {
+    pub payer_email: String,
+    pub payer_id: String,
+    pub fingerprint: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum MethodFacts {
     Card(CardFacts),
     SepaDebit(SepaFacts),
+    Paypal(PaypalFacts),
 }
 
 impl MethodFacts {
@@ -52,13 +67,16 @@ impl MethodFacts {
         match self {
             MethodFacts::Card(_) => MethodKind::Card,
             MethodFacts::SepaDebit(_) => MethodKind::SepaDebit,
+            MethodFacts::Paypal(_) => MethodKind::Paypal,
         }
     }
 
+    /// The last characters of what names it, to tell one from another; empty where there is no number.
     pub fn last4(&self) -> &str {
         match self {
             MethodFacts::Card(card) => &card.last4,
             MethodFacts::SepaDebit(sepa) => &sepa.last4,
+            MethodFacts::Paypal(_) => "",
         }
     }
 }

@@ -55,6 +55,7 @@ pub fn payment(status: PaymentStatus, amount: i64) -> Payment {
             payment_method_types: MethodKind::ALL.to_vec(),
             ..PaymentDetails::default()
         },
+        checkout: false,
         metadata: Vec::new(),
         canceled_at: None,
         cancellation_reason: None,
@@ -103,6 +104,7 @@ pub fn attempt(payment: &Payment, status: AttemptStatus) -> Attempt {
         risk: RiskLevel::Normal,
         authenticated: None,
         listed: false,
+        form: None,
         journal: None,
         clock: None,
         created_at: NOW,

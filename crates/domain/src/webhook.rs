@@ -1,7 +1,7 @@
 //! Webhook endpoints, deliveries and the schedule of retries.
 
 use crate::Metadata;
-use crate::id::{DeliveryId, EventId, WebhookEndpointId};
+use crate::id::{DeliveryId, EventId, GateTokenId, StorefrontId, WebhookEndpointId};
 use crate::scope::Scope;
 use crate::text_enum;
 use crate::time::{HOUR, MICROS, MINUTE, Timestamp};
@@ -11,10 +11,25 @@ text_enum! {
     pub enum EndpointStatus { Enabled = "enabled", Disabled = "disabled" }
 }
 
+text_enum! {
+    pub enum EndpointKind {
+        /// Registered over REST v2.
+        V2 = "v2",
+        /// A Gate service's own: gets every callback of the service.
+        Gate = "gate",
+        /// Stands for the callback addresses of one origin that requests of a storefront name. Queues what
+        /// goes there fairly; never disabled, since no one would enable it again.
+        Direct = "direct",
+    }
+}
+
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct WebhookEndpoint {
     pub id: WebhookEndpointId,
     pub scope: Scope,
+    pub kind: EndpointKind,
+    /// Whose it is, unless it is the merchant's own.
+    pub storefront: Option<StorefrontId>,
     pub url: String,
     /// Event types, `*` for all, or `prefix.*`.
     pub enabled_events: Vec<String>,
@@ -52,7 +67,7 @@ text_enum! {
 
 text_enum! {
     /// Which surface renders and signs the body.
-    pub enum DeliveryKind { V2 = "v2" }
+    pub enum DeliveryKind { V2 = "v2", Gate = "gate" }
 }
 
 /// One event on its way to one address.
@@ -62,6 +77,10 @@ pub struct Delivery {
     pub scope: Scope,
     pub event: EventId,
     pub endpoint: WebhookEndpointId,
+    /// Where it goes, when not to the endpoint's own address.
+    pub url: Option<String>,
+    /// The Gate token whose secret signs it; the service's first one if `None`.
+    pub token: Option<GateTokenId>,
     pub kind: DeliveryKind,
     pub status: DeliveryStatus,
     /// Attempts made so far.

@@ -3,9 +3,10 @@
 use crate::Engine;
 use crate::call::Call;
 use crate::error::Error;
+use crate::gate::{Callbacks, Target};
 use crate::view::{SNAPSHOT_VERSION, Snapshot};
 use domain::event::{Event, EventType};
-use domain::id::{Core, SnapshotId};
+use domain::id::{Core, EventId, SnapshotId, WebhookEndpointId};
 use domain::scope::Scope;
 use domain::time::Timestamp;
 use domain::webhook::{Delivery, DeliveryKind, DeliveryStatus};
@@ -42,6 +43,9 @@ impl News {
 impl Engine {
     /// Writes `news` about `snapshot`, and a delivery of each to every endpoint that wants it. `at` is
     /// the object's own time; deliveries are due by the wall clock.
+    ///
+    /// What belongs to a payment with a page follows it here, in the same commit, whichever surface and
+    /// whatever command changed the payment.
     pub(crate) fn emit(
         &self,
         tx: &mut Tx<'_>,
@@ -51,45 +55,107 @@ impl Engine {
         snapshot: Snapshot,
         news: &[News],
     ) -> Result<(), Error> {
-        if news.is_empty() {
+        let paged = snapshot.payment.as_ref().map(|view| &view.payment).filter(|p| p.checkout);
+        let callbacks = match paged {
+            Some(payment) => self.follow_payment(tx, payment, at)?,
+            None => None,
+        };
+        self.emit_with(tx, scope, cause, at, snapshot, news, callbacks)
+    }
+
+    /// The same, with what Gate services are told beside it.
+    pub(crate) fn emit_with(
+        &self,
+        tx: &mut Tx<'_>,
+        scope: Scope,
+        cause: &Cause,
+        at: Timestamp,
+        mut snapshot: Snapshot,
+        news: &[News],
+        callbacks: Option<Callbacks>,
+    ) -> Result<(), Error> {
+        if news.is_empty() && callbacks.is_none() {
             return Ok(());
         }
         let snapshot_id: SnapshotId = self.ids.next();
-        let snapshot = Snapshot { v: SNAPSHOT_VERSION, ..snapshot };
+        snapshot.v = SNAPSHOT_VERSION;
+        let (view, tellings, targets) = match callbacks {
+            Some(Callbacks { view, news, targets }) => (Some(view), news, targets),
+            None => (None, Vec::new(), Vec::new()),
+        };
+        snapshot.gate = view;
         let body =
             serde_json::to_string(&snapshot).map_err(|e| Error::Internal(format!("a snapshot: {e}")))?;
         store::events::insert_snapshot(tx, snapshot_id, &body)?;
-        let endpoints = store::webhooks::enabled(tx, scope)?;
-        let now = self.now();
+        let endpoints = if news.is_empty() { Vec::new() } else { store::webhooks::enabled(tx, scope)? };
         for item in news {
-            let event = Event {
-                id: self.ids.next(),
-                scope,
-                event_type: item.event_type,
-                object: item.object,
-                snapshot: snapshot_id,
-                request: cause.request.clone(),
-                idempotency_key: cause.idempotency_key.clone(),
-                created_at: at,
-            };
-            store::events::insert(tx, &event)?;
+            let event = self.write_event(tx, scope, cause, at, snapshot_id, item)?;
             for endpoint in endpoints.iter().filter(|e| e.wants(item.event_type.as_str())) {
+                let delivery = self.delivery(scope, event, endpoint.id, DeliveryKind::V2);
+                store::webhooks::insert_delivery(tx, &delivery)?;
+                tx.wake(Wake::Deliveries);
+            }
+        }
+        for item in &tellings {
+            let event = self.write_event(tx, scope, cause, at, snapshot_id, item)?;
+            for Target { endpoint, url, token } in &targets {
                 let delivery = Delivery {
-                    id: self.ids.next(),
-                    scope,
-                    event: event.id,
-                    endpoint: endpoint.id,
-                    kind: DeliveryKind::V2,
-                    status: DeliveryStatus::Pending,
-                    attempts: 0,
-                    resent_from: None,
-                    due_at: now,
-                    created_at: now,
+                    url: url.clone(),
+                    token: *token,
+                    ..self.delivery(scope, event, *endpoint, DeliveryKind::Gate)
                 };
                 store::webhooks::insert_delivery(tx, &delivery)?;
                 tx.wake(Wake::Deliveries);
             }
         }
         Ok(())
+    }
+
+    fn write_event(
+        &self,
+        tx: &mut Tx<'_>,
+        scope: Scope,
+        cause: &Cause,
+        at: Timestamp,
+        snapshot: SnapshotId,
+        news: &News,
+    ) -> Result<EventId, Error> {
+        let event = Event {
+            id: self.ids.next(),
+            scope,
+            event_type: news.event_type,
+            object: news.object,
+            snapshot,
+            request: cause.request.clone(),
+            idempotency_key: cause.idempotency_key.clone(),
+            created_at: at,
+        };
+        store::events::insert(tx, &event)?;
+        Ok(event.id)
+    }
+
+    /// A delivery to an endpoint's own address, due now.
+    pub(crate) fn delivery(
+        &self,
+        scope: Scope,
+        event: EventId,
+        endpoint: WebhookEndpointId,
+        kind: DeliveryKind,
+    ) -> Delivery {
+        let now = self.now();
+        Delivery {
+            id: self.ids.next(),
+            scope,
+            event,
+            endpoint,
+            url: None,
+            token: None,
+            kind,
+            status: DeliveryStatus::Pending,
+            attempts: 0,
+            resent_from: None,
+            due_at: now,
+            created_at: now,
+        }
     }
 }

@@ -2,6 +2,7 @@
 //! envelope; there is no catch-all variant to hide a new one in.
 
 use crate::view::PaymentView;
+use domain::gate_transaction::CancelRefusal;
 use domain::outcome::Decline;
 use domain::payment::Refusal;
 use domain::refund::RefundRefusal;
@@ -62,6 +63,13 @@ pub enum Error {
     FeeNotConfigured {
         currency: domain::currency::Currency,
     },
+    /// The merchant gave another object this name, or made this one with another request.
+    NameTaken {
+        param: String,
+        name: String,
+    },
+    /// A Gate transaction that cannot be canceled.
+    GateCancel(CancelRefusal),
     Clock(AdvanceRefusal),
     /// A limit of objects is reached.
     Limit {

@@ -3,14 +3,17 @@
 use crate::Engine;
 use crate::call::{Call, Reply};
 use crate::error::Error;
+use crate::gate::ServiceToken;
 use crate::view::{EventView, View};
 use crate::views::event_view;
 use crate::webhook_endpoints::secret_context;
+use domain::gate_token::{PayloadDialect, SignVariant};
 use domain::id::{DeliveryId, EventId, WebhookEndpointId};
 use domain::scope::Scope;
 use domain::time::{MICROS, Timestamp};
 use domain::webhook::{
-    DISABLE_AFTER_US, Delivery, DeliveryKind, DeliveryStatus, EndpointStatus, WebhookEndpoint, next_attempt,
+    DISABLE_AFTER_US, Delivery, DeliveryKind, DeliveryStatus, EndpointKind, EndpointStatus, WebhookEndpoint,
+    next_attempt,
 };
 use store::webhooks::DeliveryAttempt;
 use store::{Tx, Wake};
@@ -18,14 +21,25 @@ use store::{Tx, Wake};
 /// How long a claimed delivery is left to its claimer: more than an attempt can take.
 const CLAIM_US: i64 = 60 * MICROS;
 
-/// Renders an event for one kind of endpoint. Registered by the surface that owns the kind.
-pub type RenderEvent = dyn Fn(&EventView) -> Vec<u8> + Send + Sync;
+/// Renders the body of an event's delivery, as the surface that its kind belongs to has it.
+pub type RenderEvent = dyn Fn(&EventView, &BodyKind) -> Vec<u8> + Send + Sync;
+
+/// Which body to render.
+#[derive(Clone, Debug)]
+pub enum BodyKind {
+    /// REST v2: signed in the headers of each attempt.
+    V2,
+    /// Gate: signed within the body, with this secret.
+    Gate { secret: String, variant: SignVariant, dialect: PayloadDialect },
+}
 
 /// A delivery that a worker has claimed, ready to be signed and sent.
 #[derive(Clone, Debug)]
 pub struct Claimed {
     pub delivery: Delivery,
     pub endpoint: WebhookEndpoint,
+    /// Where to send it.
+    pub url: String,
     pub event_type: String,
     /// The same bytes at every attempt.
     pub body: Vec<u8>,
@@ -99,12 +113,56 @@ impl Engine {
         let body = match store::webhooks::body(tx, delivery.id)? {
             Some(body) => body,
             None => {
-                let body = render(&event_view(tx, event)?);
+                let Some(kind) = self.body_kind(tx, &delivery, &endpoint)? else {
+                    tracing::warn!(delivery = %delivery.id, "a callback has no valid token to sign it and is given up");
+                    let (made, due) = (delivery.attempts, delivery.due_at);
+                    store::webhooks::settle_delivery(tx, delivery.id, DeliveryStatus::Failed, made, due)?;
+                    return Ok(None);
+                };
+                let body = render(&event_view(tx, event)?, &kind);
                 store::webhooks::set_body(tx, delivery.id, &body)?;
                 body
             }
         };
-        let Some(sealed) = store::webhooks::secrets(tx, endpoint.id)? else { return Ok(None) };
+        let secrets = match delivery.kind {
+            DeliveryKind::V2 => self.signing_secrets(tx, &endpoint, now)?,
+            DeliveryKind::Gate => Vec::new(),
+        };
+        let url = delivery.url.clone().unwrap_or_else(|| endpoint.url.clone());
+        Ok(Some(Claimed { delivery, endpoint, url, event_type, body, secrets }))
+    }
+
+    /// `None` when there is no secret to sign with.
+    fn body_kind(
+        &self,
+        tx: &mut Tx<'_>,
+        delivery: &Delivery,
+        endpoint: &WebhookEndpoint,
+    ) -> Result<Option<BodyKind>, Error> {
+        let storefront = match (delivery.kind, endpoint.storefront) {
+            (DeliveryKind::V2, _) => return Ok(Some(BodyKind::V2)),
+            (DeliveryKind::Gate, Some(storefront)) => storefront,
+            (DeliveryKind::Gate, None) => return Ok(None),
+        };
+        let mut tokens = self.open_tokens(tx, storefront)?;
+        let named = delivery.token.and_then(|id| tokens.iter().position(|t| t.token.id == id));
+        // One that was revoked since must not sign: the service's first one does.
+        let at = named.unwrap_or(0);
+        if at >= tokens.len() {
+            return Ok(None);
+        }
+        let ServiceToken { token, secret } = tokens.swap_remove(at);
+        Ok(Some(BodyKind::Gate { secret, variant: token.variant, dialect: token.dialect }))
+    }
+
+    /// Secrets of a REST v2 endpoint that sign at `now`, newest first.
+    fn signing_secrets(
+        &self,
+        tx: &mut Tx<'_>,
+        endpoint: &WebhookEndpoint,
+        now: Timestamp,
+    ) -> Result<Vec<String>, Error> {
+        let Some(sealed) = store::webhooks::secrets(tx, endpoint.id)? else { return Ok(Vec::new()) };
         let context = secret_context(endpoint.id);
         let open = |sealed: &[u8]| -> Result<String, Error> {
             String::from_utf8(self.vault.open(&context, sealed)?)
@@ -116,7 +174,7 @@ impl Engine {
         {
             secrets.push(open(&old)?);
         }
-        Ok(Some(Claimed { delivery, endpoint, event_type, body, secrets }))
+        Ok(secrets)
     }
 
     /// Records an attempt and decides what comes next: done, later, given up, or the endpoint disabled.
@@ -205,7 +263,9 @@ impl Engine {
                 _ if now.0 - since.0 >= DISABLE_AFTER_US => Some("every delivery failed for 72 hours"),
                 _ => None,
             };
-            if let Some(reason) = reason.filter(|_| endpoint.status == EndpointStatus::Enabled) {
+            let may_disable =
+                endpoint.status == EndpointStatus::Enabled && endpoint.kind != EndpointKind::Direct;
+            if let Some(reason) = reason.filter(|_| may_disable) {
                 endpoint.status = EndpointStatus::Disabled;
                 endpoint.disabled_reason = Some(reason.to_owned());
                 tracing::warn!(endpoint = %endpoint.id, reason, "a webhook endpoint was disabled");
@@ -224,12 +284,13 @@ impl Engine {
     ) -> Result<Reply, Error> {
         self.command(call, move |engine, tx, call| {
             let scope = call.caller.scope;
-            let event = store::events::get(tx, scope, id)?.ok_or_else(|| Error::not_found("event", id))?;
+            let event = store::events::get(tx, scope, id)?.filter(|e| !e.event_type.gate_only());
+            let event = event.ok_or_else(|| Error::not_found("event", id))?;
             let endpoints =
                 match endpoint {
                     Some(endpoint) => {
                         let found = store::webhooks::get(tx, scope, endpoint)?;
-                        vec![found.ok_or_else(|| {
+                        vec![found.filter(|e| e.kind == EndpointKind::V2).ok_or_else(|| {
                             Error::missing("webhook_endpoint", "webhook endpoint", endpoint)
                         })?]
                     }
@@ -261,18 +322,7 @@ impl Engine {
         if let Some(known) = store::webhooks::find_delivery(tx, event, endpoint.id)? {
             return Ok(store::webhooks::requeue(tx, known.id, now)?);
         }
-        let delivery = Delivery {
-            id: self.ids.next(),
-            scope,
-            event,
-            endpoint: endpoint.id,
-            kind: DeliveryKind::V2,
-            status: DeliveryStatus::Pending,
-            attempts: 0,
-            resent_from: None,
-            due_at: now,
-            created_at: now,
-        };
+        let delivery = self.delivery(scope, event, endpoint.id, DeliveryKind::V2);
         Ok(store::webhooks::insert_delivery(tx, &delivery)?)
     }
 }

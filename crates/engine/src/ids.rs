@@ -92,6 +92,16 @@ pub fn secret_text(len: usize) -> String {
     text
 }
 
+/// A random UUID, version 4: 122 random bits.
+pub fn uuid() -> String {
+    let mut bytes = [0u8; 16];
+    random(&mut bytes);
+    bytes[6] = (bytes[6] & 0x0f) | 0x40;
+    bytes[8] = (bytes[8] & 0x3f) | 0x80;
+    let hex: String = bytes.iter().map(|b| format!("{b:02x}")).collect();
+    [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-")
+}
+
 /// 32 random bytes.
 pub fn secret_bytes() -> [u8; 32] {
     let mut bytes = [0u8; 32];

@@ -5,10 +5,12 @@
 //! written in the transaction of the change.
 
 pub mod call;
+pub mod checkouts;
 pub mod customers;
 mod emit;
 pub mod error;
 pub mod events;
+pub mod gate;
 mod idempotency;
 pub mod ids;
 pub mod keys;
@@ -20,6 +22,7 @@ mod provider;
 pub mod reconcile;
 pub mod refunds;
 mod settings;
+pub mod storefronts;
 pub mod test_clocks;
 pub mod vault;
 pub mod view;
@@ -90,6 +93,7 @@ pub struct Inner {
     renderers: HashMap<&'static str, Box<RenderReply>>,
     settings: SettingsCache,
     keys: keys::KeyCache,
+    services: gate::ServiceCache,
     in_flight: AtomicUsize,
     landed: Notify,
 }
@@ -128,6 +132,7 @@ impl Engine {
             renderers: renderers.into_iter().collect(),
             settings: SettingsCache::default(),
             keys: keys::KeyCache::default(),
+            services: gate::ServiceCache::default(),
             in_flight: AtomicUsize::new(0),
             landed: Notify::new(),
         })))

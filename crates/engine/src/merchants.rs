@@ -4,10 +4,11 @@ use crate::Engine;
 use crate::error::Error;
 use domain::fee::{FeeBase, FeeOperation, FeeRule};
 use domain::id::{FeeGroupId, MerchantId};
-use domain::merchant::{Merchant, MerchantMode, Provider};
+use domain::merchant::{Merchant, MerchantMode, MerchantProfile, Provider};
 use domain::money::Rounding;
 use domain::rate::TierName;
 use domain::scope::{Mode, Scope};
+use domain::storefront::Storefront;
 use domain::time::DAY;
 use store::Tx;
 
@@ -34,7 +35,12 @@ impl Engine {
             .write(move |tx| {
                 let now = engine.now();
                 let group = engine.standard_group(tx)?;
-                let merchant = Merchant { id: engine.ids.next(), name: name.clone(), created_at: now };
+                let merchant = Merchant {
+                    id: engine.ids.next(),
+                    name: name.clone(),
+                    profile: MerchantProfile::default(),
+                    created_at: now,
+                };
                 store::merchants::insert(tx, &merchant)?;
                 for mode in Mode::ALL {
                     let settings = MerchantMode {
@@ -46,7 +52,9 @@ impl Engine {
                         refunds_below_zero: false,
                     };
                     store::merchants::put_mode(tx, &settings)?;
-                    store::merchants::insert_storefront(tx, &settings, &merchant.name, now)?;
+                    let name = merchant.name.clone();
+                    let storefront = Storefront::new(settings.storefront, settings.scope, name, now);
+                    store::storefronts::insert(tx, &storefront)?;
                 }
                 let sandbox = Provider {
                     id: engine.ids.next(),

@@ -51,6 +51,27 @@ pub(crate) enum Subject {
     Reversal { payment: PaymentId, attempt: AttemptId },
 }
 
+/// Who caused a provider call: a request whose reply waits for the answer, or a payer or the gateway, for
+/// whom nobody waits.
+pub(crate) struct Origin<'a> {
+    pub scope: Scope,
+    pub cause: Cause,
+    pub call: Option<&'a Call>,
+}
+
+impl<'a> From<&'a Call> for Origin<'a> {
+    fn from(call: &'a Call) -> Self {
+        Origin { scope: call.caller.scope, cause: Cause::from(call), call: Some(call) }
+    }
+}
+
+impl Origin<'_> {
+    /// Caused by `request`, which is answered with what there is afterwards.
+    pub fn unattended(scope: Scope, request: Option<String>) -> Origin<'static> {
+        Origin { scope, cause: Cause { request, idempotency_key: None }, call: None }
+    }
+}
+
 /// A provider call that transaction 1 has prepared.
 #[derive(Clone, Debug)]
 pub(crate) struct Ask {
@@ -154,11 +175,11 @@ impl Engine {
     pub(crate) fn prepare_ask(
         &self,
         tx: &mut Tx<'_>,
-        call: &Call,
+        origin: &Origin<'_>,
         connector: &str,
         order: Order,
         subject: Subject,
-    ) -> Result<Step, Error> {
+    ) -> Result<Box<Ask>, Error> {
         let now = self.now();
         let (kind, object) = match subject {
             Subject::Attempt { attempt, .. } => (JobKind::ReconcileAttempt, attempt.to_string()),
@@ -166,10 +187,10 @@ impl Engine {
             Subject::Refund { refund, .. } => (JobKind::ReconcileRefund, refund.to_string()),
             Subject::Reversal { attempt, .. } => (JobKind::ReverseAttempt, attempt.to_string()),
         };
-        let key = call.idempotency.as_ref().map(|i| i.key.clone());
+        let key = origin.cause.idempotency_key.clone();
         let job = Job {
             id: self.ids.next(),
-            scope: call.caller.scope,
+            scope: origin.scope,
             kind,
             object,
             node: Some(self.node),
@@ -180,18 +201,20 @@ impl Engine {
             created_at: now,
         };
         store::jobs::insert(tx, &job)?;
-        self.claim_key(tx, call)?;
-        Ok(Step::Ask(Box::new(Ask {
-            scope: call.caller.scope,
+        if let Some(call) = origin.call {
+            self.claim_key(tx, call)?;
+        }
+        Ok(Box::new(Ask {
+            scope: origin.scope,
             connector: connector.to_owned(),
             order,
             subject,
             job: job.id,
             tries: 0,
-            cause: Cause::from(call),
+            cause: origin.cause.clone(),
             key,
-            spec: Some(call.reply.clone()),
-        })))
+            spec: origin.call.map(|call| call.reply.clone()),
+        }))
     }
 
     /// Makes the call. Whatever goes wrong on the way, the answer is then unknown, not negative.

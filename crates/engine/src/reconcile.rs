@@ -184,8 +184,8 @@ impl Engine {
             .ok_or_else(|| Error::Internal(format!("{} has no provider", job.object)))
     }
 
-    /// Does what is due by `now` in the time of `clock` (the wall clock's if `None`): settlements,
-    /// expiries and, for test clocks, jobs. How many things were done.
+    /// Does what is due by `now` in the time of `clock` (the wall clock's if `None`): settlements, expiries
+    /// of authorisations and of payment pages, and, for test clocks, jobs. How many things were done.
     pub async fn run_due(&self, clock: Option<ClockId>, now: Timestamp) -> Result<usize, Error> {
         let settle = self
             .store
@@ -195,7 +195,19 @@ impl Engine {
             .store
             .read(move |tx| Ok::<_, Error>(store::payments::to_expire(tx, clock, now, BULK_ROWS)?))
             .await?;
-        let mut done = settle.len() + expire.len();
+        let lapsed = self
+            .store
+            .read(move |tx| Ok::<_, Error>(store::checkouts::to_expire(tx, clock, now, BULK_ROWS)?))
+            .await?;
+        let mut done = settle.len() + expire.len() + lapsed.len();
+        for due in lapsed {
+            if let Err(e) = self.expire_checkout(due).await {
+                tracing::warn!(payment = %due.payment, error = ?e, "a checkout could not be expired and will be tried again");
+            }
+        }
+        if clock.is_none() {
+            done += self.expire_gate_transactions().await?;
+        }
         for batch in settle.chunks(SETTLED_AT_ONCE) {
             if self.settle_payments(batch.to_vec()).await.is_ok() {
                 continue;

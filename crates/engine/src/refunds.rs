@@ -5,7 +5,7 @@ use crate::call::{Call, Reply};
 use crate::emit::{Cause, News};
 use crate::error::Error;
 use crate::payments;
-use crate::provider::{Ask, Order, Subject};
+use crate::provider::{Ask, Order, Origin, Step, Subject};
 use crate::view::{Snapshot, View, payment_view};
 use connectors::RefundOrder;
 use domain::Metadata;
@@ -18,6 +18,7 @@ use domain::limits::REFUNDS_PER_PAYMENT;
 use domain::outcome::ChangeOutcome;
 use domain::payment::Payment;
 use domain::refund::{self, Refund, RefundChange, RefundPlan, RefundReason, RefundRefusal, RefundStatus};
+use domain::scope::Scope;
 use domain::time::Timestamp;
 use store::Tx;
 
@@ -45,38 +46,54 @@ impl Engine {
         let settings = self.settings(call.caller.scope).await?;
         let below_zero = settings.mode.refunds_below_zero;
         self.drive(call, move |engine, tx, call| {
-            let (mut payment, mut attempt) = target(tx, call, new.target)?;
-            let plan = plan(tx, &payment, new.amount, below_zero)?;
-            let plan = match plan {
-                Ok(plan) => plan,
-                Err(refusal) => {
-                    let payment = Box::new(payment_view(tx, payment)?);
-                    return Err(Error::Refund { refusal, payment });
-                }
-            };
-            let at = engine.object_time(tx, payment.scope, payment.clock)?;
-            let refund = engine.take(tx, &mut payment, &mut attempt, &new, plan, at)?;
-            let snapshot = Snapshot { refund: Some(refund.clone()), ..Snapshot::default() };
-            let created = [News::new(EventType::RefundCreated, refund.id.core())];
-            engine.emit(tx, refund.scope, &Cause::from(call), at, snapshot, &created)?;
-            let provider = store::merchants::provider_by_id(tx, refund.scope, attempt.provider)?
-                .ok_or_else(|| Error::Internal(format!("the provider of {} is missing", attempt.id)))?;
-            let order = RefundOrder {
-                refund: refund.id.to_string(),
-                attempt: attempt.id.to_string(),
-                amount: refund.amount,
-                now: at,
-            };
-            let subject = Subject::Refund { payment: payment.id, refund: refund.id };
-            engine.prepare_ask(tx, call, &provider.connector, Order::Refund(order), subject)
+            let (payment, attempt) = target(tx, call.caller.scope, new.target)?;
+            let (origin, id) = (Origin::from(call), engine.ids.next());
+            engine.begin_refund_as(tx, &origin, id, payment, attempt, &new, below_zero).map(Step::Ask)
         })
         .await
+    }
+
+    /// Transaction 1 of a refund with this id, on a payment whose row is locked. A refusal changes nothing.
+    pub(crate) fn begin_refund_as(
+        &self,
+        tx: &mut Tx<'_>,
+        origin: &Origin<'_>,
+        id: RefundId,
+        mut payment: Payment,
+        mut attempt: Attempt,
+        new: &CreateRefund,
+        below_zero: bool,
+    ) -> Result<Box<Ask>, Error> {
+        let plan = match plan(tx, &payment, new.amount, below_zero)? {
+            Ok(plan) => plan,
+            Err(refusal) => {
+                let payment = Box::new(payment_view(tx, payment)?);
+                return Err(Error::Refund { refusal, payment });
+            }
+        };
+        let at = self.object_time(tx, payment.scope, payment.clock)?;
+        let refund = self.take(tx, id, &mut payment, &mut attempt, new, plan, at)?;
+        let provider = store::merchants::provider_by_id(tx, refund.scope, attempt.provider)?
+            .ok_or_else(|| Error::Internal(format!("the provider of {} is missing", attempt.id)))?;
+        let order = RefundOrder {
+            refund: refund.id.to_string(),
+            attempt: attempt.id.to_string(),
+            amount: refund.amount,
+            now: at,
+        };
+        let subject = Subject::Refund { payment: payment.id, refund: refund.id };
+        let shown = if payment.checkout { Some(payment_view(tx, payment)?) } else { None };
+        let snapshot = Snapshot { payment: shown, refund: Some(refund.clone()), ..Snapshot::default() };
+        let created = [News::new(EventType::RefundCreated, refund.id.core())];
+        self.emit(tx, refund.scope, &origin.cause, at, snapshot, &created)?;
+        self.prepare_ask(tx, origin, &provider.connector, Order::Refund(order), subject)
     }
 
     /// Takes a refund's money from the merchant's balance and writes the refund as pending.
     fn take(
         &self,
         tx: &mut Tx<'_>,
+        id: RefundId,
         payment: &mut Payment,
         attempt: &mut Attempt,
         new: &CreateRefund,
@@ -85,7 +102,7 @@ impl Engine {
     ) -> Result<Refund, Error> {
         let journal: JournalId = self.ids.next();
         let refund = Refund {
-            id: self.ids.next(),
+            id,
             scope: payment.scope,
             payment: payment.id,
             attempt: attempt.id,
@@ -240,8 +257,11 @@ impl Engine {
 }
 
 /// Locks the payment that a refund is about, and finds its captured attempt.
-fn target(tx: &mut Tx<'_>, call: &Call, target: RefundTarget) -> Result<(Payment, Attempt), Error> {
-    let scope = call.caller.scope;
+pub(crate) fn target(
+    tx: &mut Tx<'_>,
+    scope: Scope,
+    target: RefundTarget,
+) -> Result<(Payment, Attempt), Error> {
     let no_payment = |id: PaymentId| Error::missing("payment_intent", "payment_intent", id);
     let no_charge = |id: AttemptId| Error::missing("charge", "charge", id);
     let (payment, charge) = match target {

@@ -3,11 +3,14 @@
 use crate::Engine;
 use crate::error::Error;
 use domain::fee::FeeRule;
+use domain::id::StorefrontId;
 use domain::merchant::{MerchantMode, Provider};
 use domain::scope::Scope;
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
+use store::Tx;
 
 /// How stale a setting may be. Revocations of keys are bounded by the same time.
 pub const STALE: Duration = Duration::from_secs(1);
@@ -19,7 +22,14 @@ pub struct Settings {
     pub merchant_name: String,
     pub mode: MerchantMode,
     pub provider: Option<Provider>,
+    /// Of payments of the default storefront; for others see [`Engine::fee_rules_of`].
     pub fee_rules: Vec<FeeRule>,
+}
+
+impl Settings {
+    pub fn require_provider(&self) -> Result<&Provider, Error> {
+        self.provider.as_ref().ok_or(Error::ProviderNotConfigured)
+    }
 }
 
 #[derive(Default)]
@@ -27,7 +37,26 @@ pub(crate) struct SettingsCache {
     entries: Mutex<HashMap<Scope, (Instant, Arc<Settings>)>>,
 }
 
+fn fee_rules(tx: &mut Tx<'_>, mode: &MerchantMode, storefront: StorefrontId) -> Result<Vec<FeeRule>, Error> {
+    let storefront = store::storefronts::get(tx, mode.scope, storefront)?;
+    let group = storefront.and_then(|s| s.fee_group).unwrap_or(mode.fee_group);
+    Ok(store::fees::rules(tx, group)?)
+}
+
 impl Engine {
+    /// The fee rules of a storefront's payments. Those of the default one are known without a look-up.
+    pub(crate) fn fee_rules_of<'s>(
+        &self,
+        tx: &mut Tx<'_>,
+        settings: &'s Settings,
+        storefront: StorefrontId,
+    ) -> Result<Cow<'s, [FeeRule]>, Error> {
+        if storefront == settings.mode.storefront {
+            return Ok(Cow::Borrowed(&settings.fee_rules));
+        }
+        fee_rules(tx, &settings.mode, storefront).map(Cow::Owned)
+    }
+
     /// The settings of a merchant and mode, at most [`STALE`] old.
     pub async fn settings(&self, scope: Scope) -> Result<Arc<Settings>, Error> {
         if let Ok(entries) = self.settings.entries.lock()
@@ -43,7 +72,7 @@ impl Engine {
                 let merchant = store::merchants::get(tx, scope.merchant)?.ok_or_else(gone)?;
                 let mode = store::merchants::mode(tx, scope)?.ok_or_else(gone)?;
                 let provider = store::merchants::default_provider(tx, scope)?;
-                let fee_rules = store::fees::rules(tx, mode.fee_group)?;
+                let fee_rules = fee_rules(tx, &mode, mode.storefront)?;
                 Ok::<_, Error>(Settings { merchant_name: merchant.name, mode, provider, fee_rules })
             })
             .await?;

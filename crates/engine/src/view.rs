@@ -6,10 +6,15 @@ use domain::attempt::Attempt;
 use domain::balance::CurrencyBalance;
 use domain::customer::Customer;
 use domain::event::Event;
+use domain::gate_operation::GateOperation;
+use domain::gate_transaction::GateTransaction;
+use domain::merchant::MerchantProfile;
 use domain::payment::Payment;
-use domain::payment_method::PaymentMethod;
+use domain::payment_method::{MethodFacts, PaymentMethod};
 use domain::refund::Refund;
+use domain::storefront::Storefront;
 use domain::test_clock::TestClock;
+use domain::time::Timestamp;
 use domain::webhook::{Delivery, WebhookEndpoint};
 use serde::{Deserialize, Serialize};
 use store::Tx;
@@ -33,6 +38,41 @@ pub struct PaymentView {
 pub struct ChargeView {
     pub attempt: Attempt,
     pub payment: Payment,
+}
+
+/// A transaction as Gate shows it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct GateView {
+    pub transaction: GateTransaction,
+    pub operations: Vec<GateOperation>,
+    pub service: ServiceView,
+    /// What paid, or was last tried.
+    pub method: Option<MethodFacts>,
+    /// Integers of the payer and the provider on Gate.
+    pub payer: Option<i64>,
+    pub provider: Option<i64>,
+}
+
+/// A Gate service with its merchant.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ServiceView {
+    pub storefront: Storefront,
+    pub fee_group: String,
+    pub webhooks: Vec<ServiceWebhook>,
+    /// Up to [`crate::gate::TRANSACTIONS_COUNTED`].
+    pub transactions: i64,
+    pub merchant_number: i64,
+    pub merchant_name: String,
+    pub merchant: MerchantProfile,
+    pub merchant_created_at: Timestamp,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ServiceWebhook {
+    pub number: i64,
+    pub url: String,
+    pub active: bool,
+    pub created_at: Timestamp,
 }
 
 /// An endpoint, with its secret where it may be shown: at creation and rotation.
@@ -69,6 +109,9 @@ pub struct Snapshot {
     pub method: Option<PaymentMethod>,
     pub clock: Option<TestClock>,
     pub balances: Option<Vec<Balance>>,
+    /// What Gate services are told, where there is one to tell.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gate: Option<GateView>,
     /// What an updated object was before, for events that say what changed.
     pub previous: Option<Box<Snapshot>>,
 }

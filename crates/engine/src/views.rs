@@ -14,7 +14,7 @@ use domain::payment_method::{MethodKind, PaymentMethod};
 use domain::refund::Refund;
 use domain::scope::Scope;
 use domain::test_clock::TestClock;
-use domain::webhook::{Delivery, DeliveryStatus, WebhookEndpoint};
+use domain::webhook::{Delivery, DeliveryStatus, EndpointKind, WebhookEndpoint};
 use store::Tx;
 use store::balance::BalanceFilter;
 use store::events::EventFilter;
@@ -64,11 +64,11 @@ impl<'a, 't> Views<'a, 't> {
     }
 
     pub fn endpoint(&mut self, id: WebhookEndpointId) -> Result<Option<WebhookEndpoint>, Error> {
-        Ok(store::webhooks::get(self.tx, self.scope, id)?)
+        Ok(store::webhooks::get(self.tx, self.scope, id)?.filter(|e| e.kind == EndpointKind::V2))
     }
 
     pub fn event(&mut self, id: EventId) -> Result<Option<EventView>, Error> {
-        match store::events::get(self.tx, self.scope, id)? {
+        match store::events::get(self.tx, self.scope, id)?.filter(|e| !e.event_type.gate_only()) {
             Some(event) => event_view(self.tx, event).map(Some),
             None => Ok(None),
         }

@@ -9,7 +9,7 @@ use domain::id::WebhookEndpointId;
 use domain::limits::WEBHOOK_ENDPOINTS;
 use domain::scope::Scope;
 use domain::time::MICROS;
-use domain::webhook::{EndpointStatus, WebhookEndpoint};
+use domain::webhook::{EndpointKind, EndpointStatus, WebhookEndpoint};
 use store::{Tx, Wake};
 
 #[derive(Clone, Debug)]
@@ -63,6 +63,8 @@ impl Engine {
             let mut endpoint = WebhookEndpoint {
                 id: engine.ids.next(),
                 scope,
+                kind: EndpointKind::V2,
+                storefront: None,
                 url: new.url.clone(),
                 enabled_events: new.enabled_events.clone(),
                 status: EndpointStatus::Enabled,
@@ -149,5 +151,7 @@ impl Engine {
 }
 
 fn lock(tx: &mut Tx<'_>, call: &Call, id: WebhookEndpointId) -> Result<WebhookEndpoint, Error> {
-    store::webhooks::lock(tx, call.caller.scope, id)?.ok_or_else(|| Error::not_found("webhook_endpoint", id))
+    store::webhooks::lock(tx, call.caller.scope, id)?
+        .filter(|e| e.kind == EndpointKind::V2)
+        .ok_or_else(|| Error::not_found("webhook_endpoint", id))
 }

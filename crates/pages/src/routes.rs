@@ -219,6 +219,7 @@ fn brand_name(brand: &str) -> &'static str {
         Some(Brand::Diners) => "Diners Club",
         Some(Brand::Jcb) => "JCB",
         Some(Brand::Unionpay) => "UnionPay",
+        _ if brand == "paypal" => "PayPal",
         Some(Brand::Unknown) | None => "Card",
     }
 }

@@ -9,6 +9,7 @@ use anyhow::Context;
 use connectors::Connectors;
 use connectors::sandbox::Sandbox;
 use engine::Engine;
+use engine::events::{BodyKind, RenderEvent};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -183,7 +184,10 @@ pub async fn start_with(store: Store, options: GatewayOptions) -> anyhow::Result
     let engine =
         engine.map_err(|e| anyhow::anyhow!("the engine cannot start: {}", crate::commands::tell(&e)))?;
 
-    let render_event = api_v2::event_renderer(shared_urls);
+    let render_event: Arc<RenderEvent> = Arc::new(move |event, kind| match kind {
+        BodyKind::V2 => api_v2::event_body(&shared_urls, event),
+        BodyKind::Gate { .. } => Vec::new(),
+    });
     let workers = Workers::start(engine.clone(), options.outbound, render_event, options.workers);
     let app = App::new(engine.clone(), urls);
     let routers = Routers::new(&app, &Health::new(store, started), &Arc::new(Metrics::new()));

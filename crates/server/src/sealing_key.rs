@@ -223,6 +223,7 @@ mod tests {
         let merchant = domain::merchant::Merchant {
             id: domain::id::MerchantId(domain::id::Core([1; 12])),
             name: "Shop".to_owned(),
+            profile: Default::default(),
             created_at: domain::time::Timestamp(0),
         };
         store.write(move |tx| store::merchants::insert(tx, &merchant)).await.expect("inserted");

@@ -7,8 +7,8 @@ use domain::id::{AttemptId, CustomerId, PaymentId};
 use domain::scope::Scope;
 
 const COLUMNS: &str = "id, merchant, live, payment, provider, status, amount, currency, amount_captured, \
-    amount_refunded, fee, payment_method, method, billing, decline, risk, authenticated, listed, journal, clock, \
-    created_at";
+    amount_refunded, fee, payment_method, method, billing, decline, risk, authenticated, listed, form, journal, \
+    clock, created_at";
 
 const TABLE: Table = Table { name: "attempts", columns: COLUMNS, id: "id", order: Order::Created };
 
@@ -31,6 +31,7 @@ fn attempt(row: &mut Row<'_>) -> Result<Attempt, StoreError> {
         risk: row.next()?,
         authenticated: row.next()?,
         listed: row.next()?,
+        form: row.next()?,
         journal: row.next()?,
         clock: row.next()?,
         created_at: row.next()?,
@@ -40,9 +41,9 @@ fn attempt(row: &mut Row<'_>) -> Result<Attempt, StoreError> {
 pub fn insert(tx: &mut Tx<'_>, a: &Attempt) -> Result<(), StoreError> {
     tx.execute(
         "INSERT INTO attempts (id, merchant, live, payment, provider, status, amount, currency, amount_captured, \
-         amount_refunded, fee, payment_method, method, billing, decline, risk, authenticated, listed, journal, clock, \
-         created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, \
-         ?20, ?21)",
+         amount_refunded, fee, payment_method, method, billing, decline, risk, authenticated, listed, form, journal, \
+         clock, created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, \
+         ?19, ?20, ?21, ?22)",
         params![
             a.id,
             a.scope.merchant,
@@ -62,6 +63,7 @@ pub fn insert(tx: &mut Tx<'_>, a: &Attempt) -> Result<(), StoreError> {
             a.risk,
             a.authenticated,
             a.listed,
+            a.form,
             a.journal,
             a.clock,
             a.created_at,
@@ -111,6 +113,12 @@ pub fn list(
         customer.as_ref().map(|id| ("(SELECT customer FROM payments p WHERE p.id = payment)", id.param())),
     );
     page::list(tx, &TABLE, scope, &filters, query, attempt)
+}
+
+/// The attempt that a form of a payment page made.
+pub fn of_form(tx: &mut Tx<'_>, scope: Scope, form: &str) -> Result<Option<Attempt>, StoreError> {
+    let sql = select(COLUMNS, "attempts WHERE form = ?1 AND merchant = ?2 AND live = ?3");
+    tx.opt(&sql, params![form, scope.merchant, scope.mode], attempt)
 }
 
 /// Every attempt of a payment, listed or not, oldest first.

@@ -64,12 +64,15 @@ pub struct EventFilter {
     /// Only those with this id or a later one: ids carry wall-clock time, whatever clock the object
     /// lives by.
     pub from: Option<Core>,
+    /// Without what only Gate is told of.
+    pub v2_only: bool,
     /// Only those whose deliveries all succeeded (true) or not (false).
     pub delivered: Option<bool>,
 }
 
-const UNDELIVERED: &str =
-    "(SELECT COUNT(*) FROM deliveries d WHERE d.event = events.id AND d.status <> 'succeeded')";
+const UNDELIVERED: &str = "(SELECT COUNT(*) FROM deliveries d WHERE d.event = events.id AND d.kind = 'v2' \
+    AND d.status <> 'succeeded')";
+const HIDDEN: &str = "CASE WHEN type LIKE 'gate.%' THEN CAST(1 AS BIGINT) ELSE CAST(0 AS BIGINT) END";
 
 pub fn list(tx: &mut Tx<'_>, scope: Scope, filter: &EventFilter, query: &PageQuery) -> Listed<Event> {
     // PostgreSQL takes bare digits for 32-bit integers, as which our parameters cannot be bound.
@@ -80,6 +83,10 @@ pub fn list(tx: &mut Tx<'_>, scope: Scope, filter: &EventFilter, query: &PageQue
     if let Some(wanted) = filter.delivered {
         filters.push((delivered.as_str(), Param::Int(i64::from(wanted))));
     }
+    if filter.v2_only {
+        // What only Gate is told of has no form on REST v2.
+        filters.push((HIDDEN, Param::Int(0)));
+    }
     // The types come from our own list, so they may stand in the text.
     let kinds: Vec<String> = filter.types.iter().map(|t| format!("'{}'", t.as_str())).collect();
     let of_kind = format!("CASE WHEN type IN ({}) {truth}", kinds.join(", "));
@@ -89,9 +96,11 @@ pub fn list(tx: &mut Tx<'_>, scope: Scope, filter: &EventFilter, query: &PageQue
     page::list(tx, &TABLE, scope, &filters, query, event)
 }
 
-/// Deliveries of an event that have not succeeded or been given up.
+/// Deliveries of an event over REST v2 that have not succeeded or been given up.
 pub fn pending_deliveries(tx: &mut Tx<'_>, id: EventId) -> Result<i64, StoreError> {
-    tx.one("SELECT COUNT(*) FROM deliveries WHERE event = ?1 AND status = 'pending'", params![id], |r| {
-        r.next()
-    })
+    tx.one(
+        "SELECT COUNT(*) FROM deliveries WHERE event = ?1 AND kind = 'v2' AND status = 'pending'",
+        params![id],
+        |r| r.next(),
+    )
 }

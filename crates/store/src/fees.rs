@@ -20,6 +20,10 @@ pub fn group_by_name(tx: &mut Tx<'_>, name: &str) -> Result<Option<FeeGroupId>, 
     tx.opt("SELECT id FROM fee_groups WHERE name = ?1", params![name], |r| r.next())
 }
 
+pub fn name_of(tx: &mut Tx<'_>, group: FeeGroupId) -> Result<Option<String>, StoreError> {
+    tx.opt("SELECT name FROM fee_groups WHERE id = ?1", params![group], |r| r.next())
+}
+
 /// All groups with their names, by name.
 pub fn groups(tx: &mut Tx<'_>) -> Result<Vec<(FeeGroupId, String)>, StoreError> {
     tx.all("SELECT id, name FROM fee_groups ORDER BY name", &[], |r| Ok((r.next()?, r.next()?)))

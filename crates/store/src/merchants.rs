@@ -1,32 +1,54 @@
 use crate::error::StoreError;
 use crate::page::select;
 use crate::params;
-use crate::tx::{Row, Tx};
+use crate::tx::{Json, Row, Tx, json};
 use domain::id::{FeeGroupId, MerchantId, ProviderId};
 use domain::merchant::{Merchant, MerchantMode, Provider};
 use domain::rate::TierName;
 use domain::scope::{Mode, Scope};
 use domain::time::Timestamp;
 
+const COLUMNS: &str = "id, name, profile, created_at";
+
 fn merchant(row: &mut Row<'_>) -> Result<Merchant, StoreError> {
-    Ok(Merchant { id: row.next()?, name: row.next()?, created_at: row.next()? })
+    Ok(Merchant {
+        id: row.next()?,
+        name: row.next()?,
+        profile: row.next::<Json<_>>()?.0,
+        created_at: row.next()?,
+    })
 }
 
 pub fn insert(tx: &mut Tx<'_>, m: &Merchant) -> Result<(), StoreError> {
     tx.execute(
-        "INSERT INTO merchants (id, name, created_at) VALUES (?1, ?2, ?3)",
-        params![m.id, m.name, m.created_at],
+        "INSERT INTO merchants (id, name, profile, created_at) VALUES (?1, ?2, ?3, ?4)",
+        params![m.id, m.name, json(&m.profile)?, m.created_at],
     )?;
+    tx.execute("INSERT INTO gate_merchants (merchant) VALUES (?1)", params![m.id])?;
     Ok(())
 }
 
 pub fn get(tx: &mut Tx<'_>, id: MerchantId) -> Result<Option<Merchant>, StoreError> {
-    tx.opt("SELECT id, name, created_at FROM merchants WHERE id = ?1", params![id], merchant)
+    tx.opt(&select(COLUMNS, "merchants WHERE id = ?1"), params![id], merchant)
+}
+
+/// Writes a merchant's name and profile.
+pub fn update(tx: &mut Tx<'_>, m: &Merchant) -> Result<(), StoreError> {
+    tx.execute(
+        "UPDATE merchants SET name = ?1, profile = ?2 WHERE id = ?3",
+        params![m.name, json(&m.profile)?, m.id],
+    )?;
+    Ok(())
+}
+
+/// A merchant's integer on Gate.
+pub fn gate_number(tx: &mut Tx<'_>, id: MerchantId) -> Result<i64, StoreError> {
+    tx.one("SELECT number FROM gate_merchants WHERE merchant = ?1", params![id], |r| r.next())
 }
 
 /// Every merchant, oldest first. For the operator's commands.
 pub fn all(tx: &mut Tx<'_>) -> Result<Vec<Merchant>, StoreError> {
-    tx.all("SELECT id, name, created_at FROM merchants ORDER BY id", &[], merchant)
+    tx.all(&select(COLUMNS, "merchants ORDER BY id"), &[], merchant)
 }
 
 const MODE_COLUMNS: &str =
@@ -79,19 +101,6 @@ pub fn lock_mode(tx: &mut Tx<'_>, scope: Scope) -> Result<(), StoreError> {
     tx.each(&sql, params![scope.merchant, scope.mode], |_| Ok(()))
 }
 
-pub fn insert_storefront(
-    tx: &mut Tx<'_>,
-    m: &MerchantMode,
-    name: &str,
-    now: Timestamp,
-) -> Result<(), StoreError> {
-    tx.execute(
-        "INSERT INTO storefronts (id, merchant, live, name, created_at) VALUES (?1, ?2, ?3, ?4, ?5)",
-        params![m.storefront, m.scope.merchant, m.scope.mode, name, now],
-    )?;
-    Ok(())
-}
-
 const PROVIDER_COLUMNS: &str = "id, merchant, live, connector, name, enabled";
 
 fn provider(row: &mut Row<'_>) -> Result<Provider, StoreError> {
@@ -110,7 +119,13 @@ pub fn insert_provider(tx: &mut Tx<'_>, p: &Provider, now: Timestamp) -> Result<
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
         params![p.id, p.scope.merchant, p.scope.mode, p.connector, p.name, p.enabled, now],
     )?;
+    tx.execute("INSERT INTO gate_providers (provider) VALUES (?1)", params![p.id])?;
     Ok(())
+}
+
+/// A provider's integer on Gate.
+pub fn provider_number(tx: &mut Tx<'_>, id: ProviderId) -> Result<i64, StoreError> {
+    tx.one("SELECT number FROM gate_providers WHERE provider = ?1", params![id], |r| r.next())
 }
 
 /// The provider that new payments of this scope go to: the first one that is enabled.

@@ -10,8 +10,8 @@ use domain::time::Timestamp;
 const COLUMNS: &str = "id, merchant, live, storefront, provider, amount, surcharge, currency, status, op_kind, \
     op_amount, op_fee, capture_method, payment_method, customer, client_secret, amount_capturable, amount_received, \
     amount_refunded, pending_balance, fee, refund_shortfall, available_on, capture_before, last_error, \
-    latest_attempt, latest_charge, attempts, next_action, details, metadata, canceled_at, cancellation_reason, \
-    clock, created_at";
+    latest_attempt, latest_charge, attempts, next_action, details, checkout, metadata, canceled_at, \
+    cancellation_reason, clock, created_at";
 
 const TABLE: Table = Table { name: "payments", columns: COLUMNS, id: "id", order: Order::Created };
 
@@ -44,6 +44,7 @@ fn payment(row: &mut Row<'_>) -> Result<Payment, StoreError> {
         attempts: row.next()?,
         next_action: row.next::<Option<Json<_>>>()?.map(|j| j.0),
         details: row.next::<Json<_>>()?.0,
+        checkout: row.next()?,
         metadata: row.next::<Json<_>>()?.0,
         canceled_at: row.next()?,
         cancellation_reason: row.next()?,
@@ -61,9 +62,9 @@ pub fn insert(tx: &mut Tx<'_>, p: &Payment) -> Result<(), StoreError> {
         "INSERT INTO payments (id, merchant, live, storefront, provider, amount, surcharge, currency, status, op_kind, \
          op_amount, op_fee, capture_method, payment_method, customer, client_secret, amount_capturable, \
          amount_received, amount_refunded, pending_balance, fee, refund_shortfall, available_on, capture_before, \
-         last_error, latest_attempt, latest_charge, attempts, next_action, details, metadata, canceled_at, \
+         last_error, latest_attempt, latest_charge, attempts, next_action, details, checkout, metadata, canceled_at, \
          cancellation_reason, clock, created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, \
-         ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33, ?34, ?35)",
+         ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33, ?34, ?35, ?36)",
         params![
             p.id,
             p.scope.merchant,
@@ -95,6 +96,7 @@ pub fn insert(tx: &mut Tx<'_>, p: &Payment) -> Result<(), StoreError> {
             p.attempts,
             p.next_action.as_ref().map(json).transpose()?,
             json(&p.details)?,
+            p.checkout,
             json(&p.metadata)?,
             p.canceled_at,
             p.cancellation_reason,

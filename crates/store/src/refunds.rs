@@ -74,6 +74,12 @@ pub fn get(tx: &mut Tx<'_>, scope: Scope, id: RefundId) -> Result<Option<Refund>
     tx.opt(&sql, params![id, scope.merchant, scope.mode], refund)
 }
 
+/// Every refund of a payment, oldest first.
+pub fn of_payment(tx: &mut Tx<'_>, scope: Scope, payment: PaymentId) -> Result<Vec<Refund>, StoreError> {
+    let rest = "refunds WHERE payment = ?1 AND merchant = ?2 AND live = ?3 ORDER BY created_at, id";
+    tx.all(&select(COLUMNS, rest), params![payment, scope.merchant, scope.mode], refund)
+}
+
 pub fn count_of_payment(tx: &mut Tx<'_>, payment: PaymentId) -> Result<i64, StoreError> {
     tx.one("SELECT COUNT(*) FROM refunds WHERE payment = ?1", params![payment], |r| r.next())
 }

@@ -59,6 +59,7 @@ pub fn delete(tx: &mut Tx<'_>, id: ClockId) -> Result<(), StoreError> {
 /// Moves what lives by a clock to the wall clock: its jobs are due now.
 pub fn release(tx: &mut Tx<'_>, id: ClockId, now: Timestamp) -> Result<(), StoreError> {
     tx.execute("UPDATE payments SET clock = NULL WHERE clock = ?1", params![id])?;
+    tx.execute("UPDATE checkouts SET clock = NULL WHERE clock = ?1", params![id])?;
     tx.execute("UPDATE customers SET clock = NULL WHERE clock = ?1", params![id])?;
     tx.execute("UPDATE jobs SET clock = NULL, due_at = ?1 WHERE clock = ?2", params![now, id])?;
     Ok(())
@@ -97,6 +98,9 @@ pub fn next_due(tx: &mut Tx<'_>, clock: ClockId, until: Timestamp) -> Result<Opt
         "SELECT MIN(t) FROM (\
          SELECT MIN(available_on) AS t FROM payments WHERE clock = ?1 AND pending_balance > 0 AND available_on <= ?2 \
          UNION ALL SELECT MIN(capture_before) FROM payments WHERE clock = ?1 AND capture_before <= ?2 AND op_kind IS NULL \
+         UNION ALL SELECT MIN(c.expires_at) FROM checkouts c JOIN payments p ON p.id = c.payment WHERE c.clock = ?1 \
+         AND c.open = 1 AND c.expires_at <= ?2 AND p.op_kind IS NULL \
+         AND p.status IN ('requires_payment_method', 'requires_confirmation', 'requires_action') \
          UNION ALL SELECT MIN(due_at) FROM jobs WHERE clock = ?1 AND due_at <= ?2) AS due",
         params![clock, until],
         |r| r.next(),

@@ -198,6 +198,8 @@ id_cells!(
     FeeGroupId,
     RequestId,
     NodeId,
+    GateTokenId,
+    PayoutId,
 );
 
 macro_rules! text_cells {
@@ -229,6 +231,14 @@ text_cells!(
     domain::event::EventType,
     domain::balance::BalanceKind,
     domain::webhook::EndpointStatus,
+    domain::webhook::EndpointKind,
+    domain::storefront::StorefrontStatus,
+    domain::gate_token::SignVariant,
+    domain::gate_token::PayloadDialect,
+    domain::gate_transaction::TransactionKind,
+    domain::gate_transaction::TransactionStatus,
+    domain::gate_operation::OperationKind,
+    domain::gate_operation::OperationStatus,
     domain::webhook::DeliveryStatus,
     domain::webhook::DeliveryKind,
     domain::test_clock::ClockStatus,

@@ -4,13 +4,13 @@ use crate::error::StoreError;
 use crate::page::{self, Listed, Order, PageQuery, Table, select};
 use crate::params;
 use crate::tx::{Json, Row, ToParam, Tx, json};
-use domain::id::{DeliveryId, EventId, WebhookEndpointId};
+use domain::id::{DeliveryId, EventId, StorefrontId, WebhookEndpointId};
 use domain::scope::Scope;
 use domain::time::Timestamp;
-use domain::webhook::{Delivery, DeliveryStatus, WebhookEndpoint};
+use domain::webhook::{Delivery, DeliveryStatus, EndpointKind, WebhookEndpoint};
 
-const COLUMNS: &str = "id, merchant, live, url, enabled_events, status, disabled_reason, description, api_version, \
-    metadata, failing_since, created_at";
+const COLUMNS: &str = "id, merchant, live, kind, storefront, url, enabled_events, status, disabled_reason, \
+    description, api_version, metadata, failing_since, created_at";
 
 const TABLE: Table = Table { name: "webhook_endpoints", columns: COLUMNS, id: "id", order: Order::Created };
 
@@ -18,6 +18,8 @@ fn endpoint(row: &mut Row<'_>) -> Result<WebhookEndpoint, StoreError> {
     Ok(WebhookEndpoint {
         id: row.next()?,
         scope: Scope { merchant: row.next()?, mode: row.next()? },
+        kind: row.next()?,
+        storefront: row.next()?,
         url: row.next()?,
         enabled_events: row.next::<Json<_>>()?.0,
         status: row.next()?,
@@ -33,13 +35,15 @@ fn endpoint(row: &mut Row<'_>) -> Result<WebhookEndpoint, StoreError> {
 /// Stores an endpoint with its sealed secret.
 pub fn insert(tx: &mut Tx<'_>, e: &WebhookEndpoint, secret: &[u8]) -> Result<(), StoreError> {
     tx.execute(
-        "INSERT INTO webhook_endpoints (id, merchant, live, url, enabled_events, status, disabled_reason, \
-         description, api_version, metadata, secret, failing_since, created_at) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+        "INSERT INTO webhook_endpoints (id, merchant, live, kind, storefront, url, enabled_events, status, \
+         disabled_reason, description, api_version, metadata, secret, failing_since, created_at) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
         params![
             e.id,
             e.scope.merchant,
             e.scope.mode,
+            e.kind,
+            e.storefront,
             e.url,
             json(&e.enabled_events)?,
             e.status,
@@ -102,22 +106,62 @@ pub fn lock(
     tx.opt(&sql, params![id, scope.merchant, scope.mode], endpoint)
 }
 
+/// Endpoints registered over REST v2.
 pub fn list(tx: &mut Tx<'_>, scope: Scope, query: &PageQuery) -> Listed<WebhookEndpoint> {
-    page::list(tx, &TABLE, scope, &[], query, endpoint)
+    page::list(tx, &TABLE, scope, &[("kind", EndpointKind::V2.param())], query, endpoint)
 }
 
 pub fn count(tx: &mut Tx<'_>, scope: Scope) -> Result<i64, StoreError> {
     tx.one(
-        "SELECT COUNT(*) FROM webhook_endpoints WHERE merchant = ?1 AND live = ?2",
+        "SELECT COUNT(*) FROM webhook_endpoints WHERE merchant = ?1 AND live = ?2 AND kind = 'v2'",
         params![scope.merchant, scope.mode],
         |r| r.next(),
     )
 }
 
-/// Ids and wishes of the enabled endpoints of a scope: read in every commit that emits an event.
+/// Ids and wishes of the enabled REST v2 endpoints of a scope: read in every commit that emits an event.
 pub fn enabled(tx: &mut Tx<'_>, scope: Scope) -> Result<Vec<WebhookEndpoint>, StoreError> {
-    let sql = select(COLUMNS, "webhook_endpoints WHERE merchant = ?1 AND live = ?2 AND status = 'enabled'");
-    tx.all(&sql, params![scope.merchant, scope.mode], endpoint)
+    let rest = "webhook_endpoints WHERE merchant = ?1 AND live = ?2 AND kind = 'v2' AND status = 'enabled'";
+    tx.all(&select(COLUMNS, rest), params![scope.merchant, scope.mode], endpoint)
+}
+
+/// A Gate service's own webhooks, with their integers, oldest first.
+pub fn of_service(
+    tx: &mut Tx<'_>,
+    storefront: StorefrontId,
+) -> Result<Vec<(i64, WebhookEndpoint)>, StoreError> {
+    let sql = "SELECT g.number, e.id, e.merchant, e.live, e.kind, e.storefront, e.url, e.enabled_events, e.status, \
+        e.disabled_reason, e.description, e.api_version, e.metadata, e.failing_since, e.created_at \
+        FROM webhook_endpoints e JOIN gate_webhooks g ON g.endpoint = e.id WHERE e.storefront = ?1 \
+        AND e.kind = 'gate' ORDER BY g.number";
+    tx.all(sql, params![storefront], |r| Ok((r.next()?, endpoint(r)?)))
+}
+
+/// Gives a service's webhook its integer.
+pub fn number_service_webhook(tx: &mut Tx<'_>, id: WebhookEndpointId) -> Result<(), StoreError> {
+    tx.execute("INSERT INTO gate_webhooks (endpoint) VALUES (?1)", params![id])?;
+    Ok(())
+}
+
+/// The endpoint that stands for one origin of a storefront's direct callbacks.
+pub fn direct(
+    tx: &mut Tx<'_>,
+    storefront: StorefrontId,
+    origin: &str,
+) -> Result<Option<WebhookEndpointId>, StoreError> {
+    tx.opt(
+        "SELECT id FROM webhook_endpoints WHERE storefront = ?1 AND kind = 'direct' AND url = ?2 ORDER BY id LIMIT 1",
+        params![storefront, origin],
+        |r| r.next(),
+    )
+}
+
+pub fn count_direct(tx: &mut Tx<'_>, storefront: StorefrontId) -> Result<i64, StoreError> {
+    tx.one(
+        "SELECT COUNT(*) FROM webhook_endpoints WHERE storefront = ?1 AND kind = 'direct'",
+        params![storefront],
+        |r| r.next(),
+    )
 }
 
 /// The sealed secrets that sign at this moment, newest first.
@@ -155,8 +199,7 @@ pub fn rotate_secret(
     Ok(())
 }
 
-const DELIVERY_COLUMNS: &str =
-    "id, merchant, live, event, endpoint, kind, status, attempts, resent_from, due_at, created_at";
+const DELIVERY_COLUMNS: &str = "id, merchant, live, event, endpoint, url, token, kind, status, attempts, resent_from, due_at, created_at";
 
 const DELIVERIES: Table =
     Table { name: "deliveries", columns: DELIVERY_COLUMNS, id: "id", order: Order::Created };
@@ -167,6 +210,8 @@ fn delivery(row: &mut Row<'_>) -> Result<Delivery, StoreError> {
         scope: Scope { merchant: row.next()?, mode: row.next()? },
         event: row.next()?,
         endpoint: row.next()?,
+        url: row.next()?,
+        token: row.next()?,
         kind: row.next()?,
         status: row.next()?,
         attempts: row.next()?,
@@ -178,14 +223,16 @@ fn delivery(row: &mut Row<'_>) -> Result<Delivery, StoreError> {
 
 pub fn insert_delivery(tx: &mut Tx<'_>, d: &Delivery) -> Result<(), StoreError> {
     tx.execute(
-        "INSERT INTO deliveries (id, merchant, live, event, endpoint, kind, status, attempts, due_at, claimed_until, \
-         body, created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 0, NULL, ?10)",
+        "INSERT INTO deliveries (id, merchant, live, event, endpoint, url, token, kind, status, attempts, due_at, \
+         claimed_until, body, created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, 0, NULL, ?12)",
         params![
             d.id,
             d.scope.merchant,
             d.scope.mode,
             d.event,
             d.endpoint,
+            d.url,
+            d.token,
             d.kind,
             d.status,
             d.attempts,
@@ -200,13 +247,13 @@ pub fn get_delivery(tx: &mut Tx<'_>, id: DeliveryId) -> Result<Option<Delivery>,
     tx.opt(&select(DELIVERY_COLUMNS, "deliveries WHERE id = ?1"), params![id], delivery)
 }
 
-/// The delivery of an event to an endpoint, if there is one.
+/// The delivery of an event to an endpoint's own address, if there is one.
 pub fn find_delivery(
     tx: &mut Tx<'_>,
     event: EventId,
     endpoint: WebhookEndpointId,
 ) -> Result<Option<Delivery>, StoreError> {
-    let rest = "deliveries WHERE event = ?1 AND endpoint = ?2 ORDER BY id LIMIT 1";
+    let rest = "deliveries WHERE event = ?1 AND endpoint = ?2 AND url IS NULL ORDER BY id LIMIT 1";
     tx.opt(&select(DELIVERY_COLUMNS, rest), params![event, endpoint], delivery)
 }
 

@@ -39,6 +39,19 @@ pub fn headers(message: &Message<'_>, secrets: &[String]) -> Vec<(String, String
     headers.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
+/// The headers of a Gate callback: its signature is in its body. The delivery's id is the same at every
+/// attempt; like all headers it is not signed.
+pub fn gate_headers(message: &Message<'_>) -> Vec<(String, String)> {
+    let headers = [
+        ("content-type", "application/json".to_owned()),
+        ("accept", "application/json".to_owned()),
+        ("user-agent", concat!("PaymentGate/", env!("CARGO_PKG_VERSION")).to_owned()),
+        ("x-gate-delivery", message.delivery.to_owned()),
+        ("x-gate-delivery-attempt", message.attempt.to_string()),
+    ];
+    headers.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
 /// `t=<unix>,v1=<hex>[,v1=<hex>]`: HMAC-SHA256 of `{t}.{body}` under the secret as shown to the
 /// merchant, `whsec_` and all.
 fn pg_signature(message: &Message<'_>, secrets: &[String]) -> String {

@@ -30,7 +30,8 @@ fn types(r: &mut Reader<'_>) -> Result<Vec<EventType>, ApiError> {
     let mut types = Vec::new();
     for pattern in &patterns {
         let before = types.len();
-        types.extend(EventType::ALL.iter().filter(|t| pattern_matches(pattern, t.as_str())));
+        types
+            .extend(EventType::ALL.iter().filter(|t| !t.gate_only() && pattern_matches(pattern, t.as_str())));
         if types.len() == before {
             let shown = echo(pattern);
             let message = format!(
@@ -50,6 +51,7 @@ pub async fn list(request: Request) -> Result<Answer, ApiError> {
     let filter = EventFilter {
         types: types(&mut r)?,
         from: Some(Core::new(oldest, [0; 6])),
+        v2_only: true,
         delivered: r.boolean("delivery_success")?,
     };
     r.finish()?;

@@ -54,7 +54,7 @@ fn method_types(r: &mut Reader<'_>, currency: Option<Currency>) -> Result<Option
     if let Some(listed) = listed {
         let mut types = Vec::with_capacity(listed.len());
         for text in &listed {
-            let Some(kind) = MethodKind::parse(text) else {
+            let Some(kind) = MethodKind::parse(text).filter(|_| TYPES.contains(&text.as_str())) else {
                 let shown = echo(text);
                 let message =
                     format!("'{shown}' is not a payment method type here. Use one of: {}.", TYPES.join(", "));
@@ -72,7 +72,8 @@ fn method_types(r: &mut Reader<'_>, currency: Option<Currency>) -> Result<Option
     }
     if automatic {
         let euro = currency.is_none_or(|c| c.code() == "EUR");
-        return Ok(Some(if euro { MethodKind::ALL.to_vec() } else { vec![MethodKind::Card] }));
+        let debit = euro.then_some(MethodKind::SepaDebit);
+        return Ok(Some(std::iter::once(MethodKind::Card).chain(debit).collect()));
     }
     Ok(None)
 }

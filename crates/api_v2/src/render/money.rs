@@ -220,8 +220,12 @@ fn method_details(a: &Attempt) -> Value {
                     },
                     "version": "2.2.0",
                 })),
-                "wallet": null,
+                "wallet": objects::wallet(c),
             },
+        }),
+        MethodFacts::Paypal(p) => json!({
+            "type": "paypal",
+            "paypal": { "payer_email": p.payer_email, "payer_id": p.payer_id },
         }),
         MethodFacts::SepaDebit(s) => json!({
             "type": "sepa_debit",

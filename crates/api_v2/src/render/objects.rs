@@ -40,8 +40,9 @@ pub fn payment_method(m: &PaymentMethod) -> Value {
             "last4": c.last4,
             "networks": { "available": [c.brand], "preferred": null },
             "three_d_secure_usage": { "supported": c.three_d_secure },
-            "wallet": null,
+            "wallet": wallet(c),
         }),
+        MethodFacts::Paypal(p) => json!({ "payer_email": p.payer_email, "payer_id": p.payer_id }),
         MethodFacts::SepaDebit(s) => json!({
             "bank_code": s.bank_code,
             "branch_code": "",
@@ -52,6 +53,10 @@ pub fn payment_method(m: &PaymentMethod) -> Value {
         }),
     };
     object
+}
+
+pub(super) fn wallet(c: &CardFacts) -> Value {
+    c.wallet.map_or(Value::Null, |wallet| json!({ "type": wallet.as_str(), "dynamic_last4": null }))
 }
 
 pub(super) fn checks(c: &CardFacts) -> Value {
@@ -228,6 +233,8 @@ fn event_object(urls: &Urls, event_type: EventType, s: &Snapshot, livemode: bool
         }
         T::CustomerCreated | T::CustomerUpdated => s.customer.as_ref().map(customer),
         T::BalanceAvailable => s.balances.as_ref().map(|b| balance_snapshot(b, livemode)),
+        // Never shown on this surface; see `EventType::gate_only`.
+        T::GateTransactionUpdated | T::GateOperationUpdated => None,
         T::TestClockCreated | T::TestClockAdvancing | T::TestClockReady | T::TestClockDeleted => {
             s.clock.as_ref().map(clock)
         }

@@ -11,7 +11,7 @@ use crate::{
 };
 use cards::{Challenge, Line, RefundBehaviour, TestCard};
 use domain::outcome::{Approval, AuthoriseOutcome, ChangeOutcome, Decline, RiskLevel};
-use domain::payment_method::{CardFacts, MethodFacts, SepaFacts};
+use domain::payment_method::{CardFacts, MethodFacts, MethodKind, PaypalFacts, SepaFacts, Wallet};
 use domain::time::{MICROS, Timestamp};
 use std::time::Duration;
 use store::sandbox::{ChargeState, SandboxCharge};
@@ -215,6 +215,14 @@ fn first_state(order: &AuthoriseOrder, card: Option<&TestCard>, settle_us: i64) 
         }
         Some(card) if card.decline.is_some() => charge.decline = Some("card".to_owned()),
         Some(_) => approve(&mut charge, order),
+        None if order.token == PAYPAL => {
+            if order.off_session || order.decline_on_challenge {
+                charge.decline = Some("authentication_required".to_owned());
+            } else {
+                charge.state = ChargeState::Challenged;
+                charge.challenged = true;
+            }
+        }
         None if cards::account_by_token(&order.token).is_some() => {
             charge.state = ChargeState::Pending;
             charge.settles_at = Some(order.now.plus(settle_us));
@@ -343,18 +351,33 @@ fn card_facts(
         country: card.country.to_owned(),
         fingerprint: fingerprint(card.number),
         three_d_secure: true,
+        wallet: None,
         cvc_check: has_cvc.then_some(card.cvc_check),
         address_line1_check: card.line1_check,
         postal_code_check: card.postal_check,
     })
 }
 
+/// The card in every sandbox wallet.
+const WALLET_CARD: &str = "pm_card_visa";
+/// The one PayPal account of the sandbox, whose payer approves each payment on a page.
+const PAYPAL: &str = "pm_paypal";
 /// Ready-made cards expire at the end of this year.
 const READY_MADE_EXPIRY: (u8, u16) = (12, 2034);
 
 impl Connector for Sandbox {
     fn name(&self) -> &'static str {
         "sandbox"
+    }
+
+    fn offers(&self, kind: MethodKind) -> bool {
+        match kind {
+            MethodKind::Card | MethodKind::SepaDebit | MethodKind::Paypal => true,
+        }
+    }
+
+    fn wallets(&self) -> bool {
+        true
     }
 
     fn tokenise(
@@ -380,6 +403,8 @@ impl Connector for Sandbox {
                     .ok_or_else(|| not_a_test_number("sepa_debit[iban]"))?;
                 return Ok(account_facts(account, fingerprint));
             }
+            MethodInput::Wallet(wallet) => return wallet_facts(*wallet, fingerprint),
+            MethodInput::Paypal => return Ok(paypal_facts(fingerprint)),
         };
         if let Some(missing) = card.not_yet {
             return Err(TokeniseRefusal::NotYet(missing));
@@ -465,6 +490,25 @@ impl Connector for Sandbox {
     fn find_refund(&self, refund: String, _now: Timestamp) -> Answer<'_, ChangeOutcome> {
         Box::pin(self.query_refund(refund))
     }
+}
+
+/// A wallet gives a card that always pays: its sheet has authenticated the payer.
+fn wallet_facts(wallet: Wallet, fingerprint: &dyn Fn(&str) -> String) -> Result<Tokenised, TokeniseRefusal> {
+    let card = cards::card_by_token(WALLET_CARD).ok_or(TokeniseRefusal::UnknownToken)?;
+    let mut facts = card_facts(card, READY_MADE_EXPIRY, false, fingerprint);
+    if let MethodFacts::Card(card) = &mut facts {
+        card.wallet = Some(wallet);
+    }
+    Ok(Tokenised { facts, token: WALLET_CARD.to_owned() })
+}
+
+fn paypal_facts(fingerprint: &dyn Fn(&str) -> String) -> Tokenised {
+    let facts = PaypalFacts {
+        payer_email: "payer@paypal.test".to_owned(),
+        payer_id: "SANDBOXPAYER1".to_owned(),
+        fingerprint: fingerprint("paypal SANDBOXPAYER1"),
+    };
+    Tokenised { facts: MethodFacts::Paypal(facts), token: PAYPAL.to_owned() }
 }
 
 fn account_facts(account: &cards::TestAccount, fingerprint: &dyn Fn(&str) -> String) -> Tokenised {

@@ -36,7 +36,10 @@ impl Engine {
     ) -> Result<Outcome, Error> {
         let (mut p, mut a) = self.load(tx, ask, id, attempt)?;
         let at = self.object_time(tx, ask.scope, p.clock)?;
-        let applied = payment::apply_authorise(&mut p, &mut a, outcome, at);
+        let mut applied = payment::apply_authorise(&mut p, &mut a, outcome, at);
+        if applied.changed && p.checkout && self.exhausted(tx, &mut p, at)? {
+            applied.events.push(EventType::PaymentIntentCanceled);
+        }
         if applied.changed && *outcome == AuthoriseOutcome::Challenge {
             self.open_challenge(tx, &mut p, &a)?;
         }
@@ -248,7 +251,7 @@ impl Engine {
         p.available_on = Some(available_on);
         let kind = match a.method.kind() {
             MethodKind::Card => BalanceKind::Charge,
-            MethodKind::SepaDebit => BalanceKind::Payment,
+            MethodKind::SepaDebit | MethodKind::Paypal => BalanceKind::Payment,
         };
         store::balance::insert(
             tx,

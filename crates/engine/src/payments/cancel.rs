@@ -30,7 +30,7 @@ impl Engine {
             match step {
                 CancelStep::Void => {
                     let held = payment.amount_capturable;
-                    engine.ask_change(tx, call, &payment, OperationKind::Void, held)
+                    engine.ask_change(tx, call, &payment, OperationKind::Void, held).map(Step::Ask)
                 }
                 CancelStep::Now => {
                     if let Some(attempt) = waiting {

@@ -3,7 +3,7 @@ use super::{lock, refuse};
 use crate::Engine;
 use crate::call::{Call, Reply};
 use crate::error::Error;
-use crate::provider::{Order, Step, Subject};
+use crate::provider::{Ask, Order, Origin, Step, Subject};
 use connectors::ChangeOrder;
 use domain::id::PaymentId;
 use domain::payment::{self, OperationKind, Payment};
@@ -26,10 +26,11 @@ impl Engine {
                 Err(refusal) => return Err(refuse(tx, scope, id, refusal)),
             };
             let own = capture.min(payment.amount);
-            let fee = capture_fee(&settings.fee_rules, payment.currency, own, capture)?;
+            let rules = engine.fee_rules_of(tx, &settings, payment.storefront)?;
+            let fee = capture_fee(&rules, payment.currency, own, capture)?;
             payment::begin_capture(&mut payment, capture, fee);
             store::payments::update(tx, &payment)?;
-            engine.ask_change(tx, call, &payment, OperationKind::Capture, capture)
+            engine.ask_change(tx, call, &payment, OperationKind::Capture, capture).map(Step::Ask)
         })
         .await
     }
@@ -42,7 +43,7 @@ impl Engine {
         payment: &Payment,
         kind: OperationKind,
         amount: i64,
-    ) -> Result<Step, Error> {
+    ) -> Result<Box<Ask>, Error> {
         let lost = || Error::Internal(format!("{} is authorised without an attempt or provider", payment.id));
         let attempt = payment.latest_attempt.ok_or_else(lost)?;
         let provider = payment.provider.ok_or_else(lost)?;
@@ -50,6 +51,6 @@ impl Engine {
         let now = self.object_time(tx, payment.scope, payment.clock)?;
         let order = ChangeOrder { attempt: attempt.to_string(), amount, now };
         let subject = Subject::Change { payment: payment.id, attempt, kind };
-        self.prepare_ask(tx, call, &provider.connector, Order::Change(kind, order), subject)
+        self.prepare_ask(tx, &Origin::from(call), &provider.connector, Order::Change(kind, order), subject)
     }
 }

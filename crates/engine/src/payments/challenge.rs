@@ -7,7 +7,7 @@ use crate::call::{Call, Caller, Reply, ReplySpec};
 use crate::emit::Cause;
 use crate::error::Error;
 use crate::payments::confirm::authorise_order;
-use crate::provider::{Ask, Order, Subject};
+use crate::provider::{Ask, Order, Origin, Step, Subject};
 use connectors::ChallengeAnswer;
 use domain::id::PaymentId;
 use domain::payment::{Payment, PaymentStatus, Refusal, begin_authenticated};
@@ -30,6 +30,8 @@ pub struct ChallengeView {
     pub return_url: Option<String>,
     pub status: PaymentStatus,
     pub client_secret: String,
+    /// Code of the payment's page, if it has one: the payer goes back there.
+    pub checkout: Option<String>,
 }
 
 fn outcome_text(answer: ChallengeAnswer) -> &'static str {
@@ -150,7 +152,9 @@ impl Engine {
                 store::challenges::use_up(tx, &code, outcome_text(answer), engine.now())?;
             }
             match engine.begin_authenticated(tx, &mut payment, answer)? {
-                Ok((connector, order, subject)) => engine.prepare_ask(tx, call, &connector, order, subject),
+                Ok((connector, order, subject)) => {
+                    engine.prepare_ask(tx, &Origin::from(call), &connector, order, subject).map(Step::Ask)
+                }
                 Err(refusal) => Err(refuse(tx, scope, id, refusal)),
             }
         })
@@ -202,6 +206,12 @@ fn challenge_view(tx: &mut Tx<'_>, challenge: Challenge) -> Result<ChallengeView
     let (card_brand, last4) = match &attempt.method {
         MethodFacts::Card(card) => (card.brand.clone(), card.last4.clone()),
         MethodFacts::SepaDebit(sepa) => ("sepa_debit".to_owned(), sepa.last4.clone()),
+        MethodFacts::Paypal(_) => ("paypal".to_owned(), String::new()),
+    };
+    let checkout = if payment.checkout {
+        store::checkouts::of_payment(tx, challenge.scope, challenge.payment)?.map(|c| c.code)
+    } else {
+        None
     };
     Ok(ChallengeView {
         merchant_name: merchant.name,
@@ -212,6 +222,7 @@ fn challenge_view(tx: &mut Tx<'_>, challenge: Challenge) -> Result<ChallengeView
         return_url: challenge.return_url.clone(),
         status: payment.status,
         client_secret: payment.client_secret,
+        checkout,
         challenge,
     })
 }

@@ -2,7 +2,7 @@ use super::{lock, refuse};
 use crate::Engine;
 use crate::call::{Call, Reply};
 use crate::error::Error;
-use crate::provider::{MethodChoice, Order, Step, Subject};
+use crate::provider::{Ask, MethodChoice, Order, Origin, Step, Subject};
 use crate::settings::Settings;
 use connectors::AuthoriseOrder;
 use domain::attempt::{Attempt, AttemptStatus};
@@ -31,25 +31,13 @@ pub struct Confirm {
     pub shipping: Option<domain::customer::Shipping>,
 }
 
-/// What a confirm needs to know that is not in the payment: read before the transaction.
-#[derive(Clone)]
-pub(crate) struct ConfirmFacts {
-    provider: Option<Provider>,
-    fee_rules: Vec<FeeRule>,
-}
-
-impl ConfirmFacts {
-    pub fn new(settings: &Settings) -> ConfirmFacts {
-        ConfirmFacts { provider: settings.provider.clone(), fee_rules: settings.fee_rules.clone() }
-    }
-
-    pub fn require_provider(&self) -> Result<&Provider, Error> {
-        self.provider.as_ref().ok_or(Error::ProviderNotConfigured)
-    }
-
-    pub fn fee(&self, currency: Currency, amount: i64, total: i64) -> Result<i64, Error> {
-        capture_fee(&self.fee_rules, currency, amount, total)
-    }
+/// What a confirm needs beside the payment.
+pub(crate) struct Confirming<'a> {
+    pub method: &'a MethodChoice,
+    /// Read before the transaction.
+    pub settings: &'a Settings,
+    /// The one form of a payment page that was sent.
+    pub form: Option<String>,
 }
 
 /// The fee on a capture of `total`, of which `amount` is the payment's own.
@@ -70,11 +58,11 @@ impl Engine {
     /// Confirms a payment: asks its provider to take or reserve the money.
     pub async fn confirm_payment(&self, call: &Call, cmd: Confirm) -> Result<Reply, Error> {
         let settings = self.settings(call.caller.scope).await?;
-        let facts = ConfirmFacts::new(&settings);
         self.drive(call, move |engine, tx, call| {
             let mut payment = lock(tx, call.caller.scope, cmd.payment)?;
             apply_changes(&mut payment, &cmd);
-            engine.begin_confirm(tx, call, payment, &cmd.method, &facts)
+            let confirming = Confirming { method: &cmd.method, settings: &settings, form: None };
+            engine.begin_confirm(tx, &Origin::from(call), payment, confirming).map(Step::Ask)
         })
         .await
     }
@@ -83,12 +71,12 @@ impl Engine {
     pub(crate) fn begin_confirm(
         &self,
         tx: &mut Tx<'_>,
-        call: &Call,
+        origin: &Origin<'_>,
         mut payment: Payment,
-        choice: &MethodChoice,
-        facts: &ConfirmFacts,
-    ) -> Result<Step, Error> {
-        let (scope, id) = (call.caller.scope, payment.id);
+        confirming: Confirming<'_>,
+    ) -> Result<Box<Ask>, Error> {
+        let (scope, id) = (origin.scope, payment.id);
+        let (choice, settings) = (confirming.method, confirming.settings);
         if let (MethodChoice::Keep, None) = (choice, payment.payment_method) {
             let refusal = if payment.busy() {
                 Refusal::Busy
@@ -103,9 +91,10 @@ impl Engine {
             };
             return Err(refuse(tx, scope, id, refusal));
         }
-        let provider = facts.require_provider()?;
+        let provider = settings.require_provider()?;
         let total = payment.total();
-        let fee = facts.fee(payment.currency, payment.amount, total)?;
+        let rules = self.fee_rules_of(tx, settings, payment.storefront)?;
+        let fee = capture_fee(&rules, payment.currency, payment.amount, total)?;
         let given_up =
             (payment.status == PaymentStatus::RequiresAction).then_some(payment.latest_attempt).flatten();
         if let Some(old) = given_up {
@@ -121,13 +110,19 @@ impl Engine {
         }
         payment.provider = Some(provider.id);
         let now = self.object_time(tx, scope, payment.clock)?;
-        let attempt = new_attempt(&payment, &method, provider, attempt_id, fee, now);
+        let attempt = Attempt {
+            form: confirming.form,
+            ..new_attempt(&payment, &method, provider, attempt_id, fee, now)
+        };
         store::attempts::insert(tx, &attempt)?;
         store::payment_methods::use_up(tx, method.id, attempt_id)?;
         store::payments::update(tx, &payment)?;
         let order = authorise_order(&payment, &attempt, &method, now);
         let subject = Subject::Attempt { payment: id, attempt: attempt_id };
-        self.prepare_ask(tx, call, &provider.connector, Order::Authorise(order), subject)
+        if payment.checkout {
+            self.begun_on_page(tx, origin, &payment, now)?;
+        }
+        self.prepare_ask(tx, origin, &provider.connector, Order::Authorise(order), subject)
     }
 
     /// The method that a command names, stored if it is new.
@@ -213,6 +208,7 @@ fn new_attempt(
         risk: RiskLevel::NotAssessed,
         authenticated: None,
         listed: false,
+        form: None,
         journal: None,
         clock: payment.clock,
         created_at: now,

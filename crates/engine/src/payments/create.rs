@@ -1,8 +1,8 @@
-use super::confirm::ConfirmFacts;
+use super::confirm::{Confirming, capture_fee};
 use crate::call::{Call, Reply};
 use crate::emit::{Cause, News};
 use crate::error::Error;
-use crate::provider::{MethodChoice, Step};
+use crate::provider::{MethodChoice, Origin, Step};
 use crate::view::{Outcome, Snapshot, View, payment_view};
 use crate::{Engine, ids};
 use domain::Metadata;
@@ -10,6 +10,7 @@ use domain::currency::Currency;
 use domain::event::EventType;
 use domain::id::{CustomerId, TypedId};
 use domain::payment::{CaptureMethod, Payment, PaymentDetails, PaymentStatus, method_fits};
+use domain::scope::Scope;
 use store::Tx;
 
 /// What a new payment is.
@@ -34,15 +35,14 @@ impl Engine {
     /// Creates a payment, and confirms it if asked to.
     pub async fn create_payment(&self, call: &Call, new: CreatePayment) -> Result<Reply, Error> {
         let settings = self.settings(call.caller.scope).await?;
-        let facts = ConfirmFacts::new(&settings);
         if new.confirm {
-            facts.require_provider()?;
-            facts.fee(new.currency, new.amount, new.amount)?;
+            settings.require_provider()?;
+            capture_fee(&settings.fee_rules, new.currency, new.amount, new.amount)?;
         }
         let storefront = settings.mode.storefront;
         self.drive(call, move |engine, tx, call| {
             let scope = call.caller.scope;
-            let mut payment = new_payment(engine, tx, call, &new, storefront)?;
+            let mut payment = new_payment(engine, tx, scope, &new, storefront)?;
             if let MethodChoice::Saved(_) | MethodChoice::New(_) = &new.method {
                 let method = engine.method_for(tx, scope, &new.method, &payment)?;
                 payment.payment_method = Some(method.id);
@@ -59,9 +59,10 @@ impl Engine {
             let snapshot = Snapshot { payment: Some(view.clone()), ..Snapshot::default() };
             engine.emit(tx, scope, &Cause::from(call), payment.created_at, snapshot, &created)?;
             if new.confirm {
-                let begun = engine.begin_confirm(tx, call, payment, &MethodChoice::Keep, &facts);
+                let confirming = Confirming { method: &MethodChoice::Keep, settings: &settings, form: None };
+                let begun = engine.begin_confirm(tx, &Origin::from(call), payment, confirming);
                 // The payment is rolled back with the refusal, so it must not be shown.
-                return begun.map_err(|e| match e {
+                return begun.map(Step::Ask).map_err(|e| match e {
                     Error::Payment { refusal, .. } => Error::Payment { refusal, payment: None },
                     other => other,
                 });
@@ -72,14 +73,14 @@ impl Engine {
     }
 }
 
-fn new_payment(
+/// A payment as it begins; not stored yet.
+pub(crate) fn new_payment(
     engine: &Engine,
     tx: &mut Tx<'_>,
-    call: &Call,
+    scope: Scope,
     new: &CreatePayment,
     storefront: domain::id::StorefrontId,
 ) -> Result<Payment, Error> {
-    let scope = call.caller.scope;
     let clock = match new.customer {
         None => None,
         Some(id) => {
@@ -116,6 +117,7 @@ fn new_payment(
         attempts: 0,
         next_action: None,
         details: new.details.clone(),
+        checkout: false,
         metadata: new.metadata.clone(),
         canceled_at: None,
         cancellation_reason: None,

@@ -2,6 +2,7 @@ use super::{lock, refuse};
 use crate::Engine;
 use crate::call::{Call, Reply};
 use crate::error::Error;
+use crate::provider::Step;
 use domain::id::PaymentId;
 use domain::payment::{self, OperationKind, Refusal};
 
@@ -27,7 +28,7 @@ impl Engine {
                 return Err(refuse(tx, scope, id, refusal));
             }
             store::payments::update(tx, &payment)?;
-            engine.ask_change(tx, call, &payment, OperationKind::Increment, total)
+            engine.ask_change(tx, call, &payment, OperationKind::Increment, total).map(Step::Ask)
         })
         .await
     }

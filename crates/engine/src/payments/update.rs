@@ -29,6 +29,11 @@ pub struct UpdatePayment {
 }
 
 impl UpdatePayment {
+    /// Whether it touches what a payer was shown on a payment page.
+    fn changes_terms(&self) -> bool {
+        self.amount.is_some() || self.currency.is_some() || self.capture_method.is_some()
+    }
+
     /// Whether it touches what is owed or how it is paid, which only an open payment allows.
     fn needs_open_payment(&self) -> bool {
         self.amount.is_some()
@@ -57,6 +62,14 @@ impl Engine {
         self.command(call, move |engine, tx, call| {
             let scope = call.caller.scope;
             let mut payment = lock(tx, scope, id)?;
+            if payment.checkout && update.changes_terms() {
+                return Err(Error::invalid(
+                    "amount",
+                    "payment_intent_terms_fixed",
+                    "This PaymentIntent has a payment page whose payer was shown its terms: amount, currency and \
+                     capture_method cannot be changed. Cancel it and create a new one.",
+                ));
+            }
             if update.needs_open_payment() {
                 if payment.busy() {
                     return Err(refuse(tx, scope, id, Refusal::Busy));

@@ -2,8 +2,8 @@
 
 use super::client::Client;
 use crate::Db;
-use std::fs::{self, OpenOptions};
-use std::net::{SocketAddr, TcpListener};
+use std::fs::{self, File, OpenOptions};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -14,6 +14,7 @@ const POLL: Duration = Duration::from_millis(5);
 /// Far above what the clients can do.
 const TIER: &str = "custom:10000000/10000000/10000000";
 const TIER_LIMIT: u64 = 10_000_000;
+const ANY: &str = "127.0.0.1:0";
 /// Characters of the log that a failure is reported with.
 const LOG_SHOWN: usize = 6_000;
 
@@ -27,9 +28,14 @@ fn program() -> Result<PathBuf, String> {
     found.ok_or_else(|| format!("PAYMENTGATE_BIN names {}, which is no file", named.display()))
 }
 
-fn free_address() -> Result<SocketAddr, String> {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).map_err(|e| format!("no free port: {e}"))?;
-    listener.local_addr().map_err(|e| e.to_string())
+/// Address and secret key out of what the demo prints once it serves.
+fn greeted(text: &str) -> Option<(SocketAddr, String)> {
+    let value = |name: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(&format!("  {name} ")));
+        line.map(str::trim)
+    };
+    let api = value("API")?.strip_prefix("http://")?.strip_suffix("/v2")?;
+    Some((api.parse().ok()?, value("Secret key")?.to_owned()))
 }
 
 /// Where a gateway keeps its data, over all its lives.
@@ -46,6 +52,11 @@ impl Home {
 
     fn log_path(&self) -> PathBuf {
         self.data_dir.with_extension("log")
+    }
+
+    /// What the gateway has printed in its latest life.
+    fn printed_path(&self) -> PathBuf {
+        self.data_dir.with_extension("out")
     }
 
     /// The end of what the gateway has logged in all its lives.
@@ -71,36 +82,35 @@ impl Home {
 
     /// Starts a gateway; it may not serve yet.
     pub fn start(&self) -> Result<Process, String> {
-        let (api, admin, public) = (free_address()?, free_address()?, free_address()?);
         let fault = |e: std::io::Error| format!("the gateway cannot be started: {e}");
         let log = OpenOptions::new().create(true).append(true).open(self.log_path()).map_err(fault)?;
+        let printed = File::create(self.printed_path()).map_err(fault)?;
+        // Port 0: each life takes ports that are free.
         let child = self
             .command()
             .args(["serve", "--demo", "--demo-tier", TIER, "--log-level", "warn", "--stripe-listen", "off"])
-            .args(["--sandbox-settle-seconds", "0", "--api-listen", &api.to_string()])
-            .args(["--admin-listen", &admin.to_string(), "--public-listen", &public.to_string()])
-            .arg("--data-dir")
+            .args(["--sandbox-settle-seconds", "0", "--api-listen", ANY, "--admin-listen", ANY])
+            .args(["--public-listen", ANY, "--data-dir"])
             .arg(&self.data_dir)
-            .stdout(Stdio::null())
+            .stdout(printed)
             .stderr(log)
             .spawn()
             .map_err(fault)?;
-        Ok(Process { child, api, key: String::new() })
+        Ok(Process { child, api: SocketAddr::from(([127, 0, 0, 1], 0)), key: String::new() })
     }
 
-    /// Starts a gateway and waits until it answers with the demo merchant's key, and the merchant's tier is
-    /// in force: it is set after the first start has begun to listen.
+    /// Starts a gateway and waits until it answers to the demo merchant's key, and the merchant's tier is in
+    /// force: it is set after the first start has begun to listen.
     pub fn serve(&self) -> Result<Process, String> {
         let mut process = self.start()?;
         let started = Instant::now();
-        let keys = self.data_dir.join("demo-keys.txt");
         loop {
-            let text = fs::read_to_string(&keys).unwrap_or_default();
-            if let Some(key) = text.lines().find_map(|line| line.strip_prefix("secret_key=")) {
-                let mut client = Client::new(process.api, key);
+            let printed = fs::read_to_string(self.printed_path()).unwrap_or_default();
+            if let Some((api, key)) = greeted(&printed) {
+                let mut client = Client::new(api, &key);
                 let served = client.get("/v2/balance").is_ok_and(|reply| reply.status == 200);
                 if served && client.limit == Some(TIER_LIMIT) {
-                    process.key = key.to_owned();
+                    (process.api, process.key) = (api, key);
                     return Ok(process);
                 }
             }
@@ -173,5 +183,18 @@ impl Drop for Process {
             let _ = self.child.kill();
             let _ = self.child.wait();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::greeted;
+
+    #[test]
+    fn the_greeting_is_read_when_it_is_whole() {
+        let text = "\n  API               http://127.0.0.1:4711/v2\n  Admin             x\n  Secret key        sk_test_1\n";
+        let (api, key) = greeted(text).expect("whole");
+        assert_eq!((api.port(), key.as_str()), (4711, "sk_test_1"));
+        assert!(greeted(&text[..60]).is_none());
     }
 }

@@ -56,16 +56,22 @@ fn read(client: &mut Client, path: &str) -> Result<Value, String> {
     }
 }
 
-fn all_of(client: &mut Client, path: &str) -> Result<Vec<Value>, String> {
-    let (mut all, mut after) = (Vec::new(), String::new());
+/// Shows `look` every object of a list; how many there are.
+fn each_of(
+    client: &mut Client,
+    path: &str,
+    mut look: impl FnMut(&Value) -> Result<(), String>,
+) -> Result<usize, String> {
+    let (mut count, mut after) = (0, String::new());
+    let join = if path.contains('?') { '&' } else { '?' };
     for _ in 0..PAGES_MAX {
-        let join = if path.contains('?') { '&' } else { '?' };
         let page = read(client, &format!("{path}{join}limit=100{after}"))?;
         let data = page["data"].as_array().ok_or_else(|| format!("{path} has no data"))?;
+        data.iter().try_for_each(&mut look)?;
+        count += data.len();
         after = format!("&starting_after={}", data.last().map_or("", |object| text(object, "id")));
-        all.extend(data.iter().cloned());
         if page["has_more"] != true {
-            return Ok(all);
+            return Ok(count);
         }
     }
     Err(format!("{path} does not end"))
@@ -203,27 +209,33 @@ impl Run {
         self.report.replays += answered.len();
         let client = &mut gateway.client();
         let promised = promises(&answered)?;
-        let payments = all_of(client, "/v2/payment_intents?expand[]=data.latest_charge")?;
-        if payments.len() != promised.len() {
-            return Err(format!("{} payments were made by {} requests", payments.len(), promised.len()));
-        }
-        for shown in &payments {
+        let mut unseen = promised.clone();
+        self.report.payments = each_of(client, "/v2/payment_intents?expand[]=data.latest_charge", |shown| {
             let id = text(shown, "id");
-            kept(shown, promised.get(id).ok_or_else(|| format!("nobody asked for {id}"))?)?;
+            kept(
+                shown,
+                &unseen.remove(id).ok_or_else(|| format!("{id} is listed, but was not made (again)"))?,
+            )
+        })?;
+        if let Some(id) = unseen.keys().next() {
+            return Err(format!("{} payments are lost, {id} among them", unseen.len()));
         }
-        self.report.payments = payments.len();
         self.report.refunds = promised.values().map(|p| p.refunds).sum();
         self.report.captured = promised.values().filter(|p| p.received > 0).count();
         let failures =
             answered.iter().filter(|sent| sent.reply.as_ref().is_some_and(|r| r.status == 402)).count();
         self.await_events(client, &promised, failures)?;
-        let charges = all_of(client, "/v2/charges")?;
-        let fact = |c: &Value| {
-            (text(c, "payment_intent").to_owned(), number(c, "amount_captured"), number(c, "amount_refunded"))
-        };
+        // A new connection: the other one may have been idle for too long by now.
+        let mut charges = Charges::new();
+        each_of(&mut gateway.client(), "/v2/charges", |charge| {
+            let money = (number(charge, "amount_captured"), number(charge, "amount_refunded"));
+            let payment = text(charge, "payment_intent").to_owned();
+            charges.insert(text(charge, "id").to_owned(), (payment, money.0, money.1));
+            Ok(())
+        })?;
         gateway.stop()?;
         self.home.verify_books()?;
-        Ok(charges.iter().map(|charge| (text(charge, "id").to_owned(), fact(charge))).collect())
+        Ok(charges)
     }
 
     /// There is one event for each end of a payment, each failure and each refund, and each reaches the
@@ -236,7 +248,10 @@ impl Run {
     ) -> Result<(), String> {
         let mut events = Vec::new();
         for event in SUBSCRIBED {
-            let listed = all_of(client, &format!("/v2/events?type={event}"))?;
+            let listed = each_of(client, &format!("/v2/events?type={event}"), |event| {
+                events.push(text(event, "id").to_owned());
+                Ok(())
+            })?;
             let ended = |status: &str| promised.values().filter(|p| p.status == status).count();
             let expected = match event {
                 "payment_intent.succeeded" => ended("succeeded"),
@@ -244,10 +259,9 @@ impl Run {
                 "payment_intent.payment_failed" => failures,
                 _ => self.report.refunds,
             };
-            if listed.len() != expected {
-                return Err(format!("{} events {event} for {expected} such ends", listed.len()));
+            if listed != expected {
+                return Err(format!("{listed} events {event} for {expected} such ends"));
             }
-            events.extend(listed.iter().map(|event| text(event, "id").to_owned()));
         }
         let since = Instant::now();
         while let Some(missing) = events.iter().find(|event| !self.inbox.has(event)) {

@@ -140,7 +140,9 @@ impl Walk {
         let amount = self.amount();
         let currency = *self.random.pick(CURRENCIES);
         let (manual, debits) = (self.random.chance(3, 10), self.random.chance(4, 10));
-        let customer = self.random.chance(1, 2).then(|| self.random.below(self.customers.len()));
+        // Without a test clock nothing settles, so that refunds in this currency meet an empty balance.
+        let settles = currency != "kwd" && self.random.chance(2, 3);
+        let customer = settles.then(|| self.random.below(self.customers.len()));
         let confirm = self.random.chance(1, 2);
         let method = (confirm || self.random.chance(1, 4)).then(|| self.method());
         let mut form = vec![("amount", amount.to_string()), ("currency", currency.to_owned())];

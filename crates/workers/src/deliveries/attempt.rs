@@ -27,7 +27,7 @@ pub(super) struct Impression {
 
 pub(super) async fn deliver(courier: &Courier, claimed: Claimed) -> Impression {
     let engine = &courier.engine;
-    let Claimed { delivery, endpoint, event_type, body, secrets } = claimed;
+    let Claimed { delivery, endpoint, url, event_type, body, secrets } = claimed;
     let started_at = engine.now();
     let (event, id) = (delivery.event.to_string(), delivery.id.to_string());
     let attempt = delivery.attempts.saturating_add(1);
@@ -35,9 +35,10 @@ pub(super) async fn deliver(courier: &Courier, claimed: Claimed) -> Impression {
         sign::Message { event: &event, delivery: &id, attempt, timestamp: started_at.secs(), body: &body };
     let headers = match delivery.kind {
         DeliveryKind::V2 => sign::headers(&message, &secrets),
+        DeliveryKind::Gate => sign::gate_headers(&message),
     };
     let timeout = courier.options.delivery_timeout.min(TIMEOUT_MAX);
-    let request = Request { url: endpoint.url.clone(), headers, body: body.into(), timeout };
+    let request = Request { url: url.clone(), headers, body: body.into(), timeout };
     let start = Instant::now();
     let sent = courier.client.post(request, engine.egress(delivery.scope)).await;
     let took = start.elapsed();
@@ -48,7 +49,7 @@ pub(super) async fn deliver(courier: &Courier, claimed: Claimed) -> Impression {
         resent_from: delivery.resent_from,
         started_at,
         duration_us: micros(took),
-        url: endpoint.url,
+        url,
         result,
         response,
         retry_after,

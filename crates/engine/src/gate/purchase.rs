@@ -1,0 +1,367 @@
+//! A purchase: a payment with a page on which the payer pays.
+
+use super::follow::first_operation;
+use super::service::GateService;
+use crate::Engine;
+use crate::emit::{Cause, News};
+use crate::error::Error;
+use crate::ids;
+use crate::payments::CreatePayment;
+use crate::payments::confirm::capture_fee;
+use crate::payments::create::new_payment;
+use crate::provider::MethodChoice;
+use crate::view::{Snapshot, payment_view};
+use domain::Metadata;
+use domain::checkout::{Checkout, CheckoutDetails};
+use domain::currency::Currency;
+use domain::customer::{Address, Customer};
+use domain::event::EventType;
+use domain::gate_operation::{OperationKind, OperationState};
+use domain::gate_transaction::{
+    CODE_FEE, GateTransaction, RecurringTerms, TransactionKind, TransactionStatus,
+};
+use domain::id::{CustomerId, GateTokenId, StorefrontId, TypedId};
+use domain::money::MAX_AMOUNT;
+use domain::payment::{CaptureMethod, Payment, PaymentDetails};
+use domain::payment_method::MethodKind;
+use domain::scope::Scope;
+use domain::storefront::{self, Storefront};
+use domain::time::{MICROS, Timestamp};
+use std::sync::Arc;
+use store::Tx;
+
+/// Who pays, as the merchant's request says.
+#[derive(Clone, Debug, Default)]
+pub struct Payer {
+    pub email: String,
+    pub name: String,
+    pub phone: Option<String>,
+    pub address: Address,
+    pub language: Option<String>,
+}
+
+/// A signed request for a payment page.
+#[derive(Clone, Debug)]
+pub struct NewPurchase {
+    /// The merchant's name of it.
+    pub payment_id: String,
+    /// Minor units, without the service's surcharge.
+    pub amount: i64,
+    pub currency: Currency,
+    pub payer: Payer,
+    /// Items, and where the request says that the payer goes afterwards.
+    pub details: CheckoutDetails,
+    pub callback_url: Option<String>,
+    pub token: Option<GateTokenId>,
+    /// Set: an agreement to pay again and again.
+    pub recurring: Option<RecurringTerms>,
+    /// The signed body without its signature.
+    pub request: String,
+    pub digest: [u8; 32],
+    /// Our id of the HTTP request.
+    pub request_id: String,
+}
+
+/// What became of a request for a transaction.
+#[derive(Clone, Debug)]
+pub struct Created {
+    pub transaction: GateTransaction,
+    /// The same signed request was made before.
+    pub repeated: bool,
+}
+
+impl Engine {
+    /// Makes the transaction of a signed request: once, however often the request comes.
+    pub async fn create_gate_purchase(
+        &self,
+        service: &GateService,
+        new: NewPurchase,
+    ) -> Result<Created, Error> {
+        let storefront = service.storefront.clone();
+        check_callback(self, storefront.scope, new.callback_url.as_deref())?;
+        let settings = self.settings(storefront.scope).await?;
+        let engine = self.clone();
+        let new = Arc::new(new);
+        self.store
+            .write(move |tx| {
+                if let Some(known) = known_transaction(tx, storefront.id, &new.payment_id, &new.digest)? {
+                    return Ok(known);
+                }
+                let surcharge = storefront.surcharge_in(new.currency);
+                let total = new.amount.saturating_add(surcharge);
+                if total > MAX_AMOUNT {
+                    return Err(Error::invalid(
+                        "payment.price",
+                        "amount_too_large",
+                        "The price and the service's cost are together more than 9999999999.99.",
+                    ));
+                }
+                let rules = engine.fee_rules_of(tx, &settings, storefront.id)?;
+                let fee = match capture_fee(&rules, new.currency, new.amount, total) {
+                    Ok(fee) => Some(fee),
+                    Err(Error::FeeNotConfigured { .. }) => None,
+                    Err(other) => return Err(other),
+                };
+                let kind = if new.recurring.is_some() {
+                    TransactionKind::Recurring
+                } else {
+                    TransactionKind::Purchase
+                };
+                match (fee, kind) {
+                    (Some(fee), TransactionKind::Purchase) => {
+                        engine.open_purchase(tx, &storefront, &new, fee)
+                    }
+                    (fee, kind) => engine.record_only(tx, &storefront, &new, kind, fee),
+                }
+            })
+            .await
+    }
+
+    fn open_purchase(
+        &self,
+        tx: &mut Tx<'_>,
+        storefront: &Storefront,
+        new: &NewPurchase,
+        fee: i64,
+    ) -> Result<Created, Error> {
+        let scope = storefront.scope;
+        let cause = Cause { request: Some(new.request_id.clone()), idempotency_key: None };
+        let customer = self.gate_payer(tx, &cause, scope, &new.payer)?;
+        let mut payment = new_payment(self, tx, scope, &payment_of(new, customer), storefront.id)?;
+        payment.surcharge = storefront.surcharge_in(new.currency);
+        payment.checkout = true;
+        let mut transaction = self.new_transaction(storefront, new, TransactionKind::Purchase, &payment);
+        transaction.customer = Some(customer);
+        let Some(number) = store::gate_transactions::insert(tx, &transaction)? else {
+            return Err(lost_race(tx));
+        };
+        transaction.number = number;
+        store::payments::insert(tx, &payment)?;
+        store::checkouts::insert(tx, &checkout_of(storefront, new, &payment, &transaction))?;
+        let mut operation = first_operation(&transaction, OperationKind::Sale, payment.total(), fee);
+        operation.number = store::gate_operations::insert(tx, &operation)?;
+        let callbacks = self.tell_of(tx, transaction.clone(), vec![operation], true, true)?;
+        let at = payment.created_at;
+        let created = [News::new(EventType::PaymentIntentCreated, payment.id.core())];
+        let snapshot = Snapshot { payment: Some(payment_view(tx, payment)?), ..Snapshot::default() };
+        self.emit_with(tx, scope, &cause, at, snapshot, &created, callbacks)?;
+        Ok(Created { transaction, repeated: false })
+    }
+
+    /// A transaction for which no payment can be opened: it is written down all the same, since the service
+    /// may ask about it. Without a fee it has failed; a recurring one waits.
+    fn record_only(
+        &self,
+        tx: &mut Tx<'_>,
+        storefront: &Storefront,
+        new: &NewPurchase,
+        kind: TransactionKind,
+        fee: Option<i64>,
+    ) -> Result<Created, Error> {
+        let cause = Cause { request: Some(new.request_id.clone()), idempotency_key: None };
+        let customer = self.gate_payer(tx, &cause, storefront.scope, &new.payer)?;
+        let at = self.now();
+        let expires_at = at.plus(storefront.request_expiration.saturating_mul(MICROS));
+        let mut transaction = GateTransaction {
+            customer: Some(customer),
+            recurring: new.recurring.clone(),
+            expires_at: fee.map(|_| expires_at),
+            ..self.blank_transaction(storefront, new, kind, at)
+        };
+        if fee.is_none() {
+            transaction.status = TransactionStatus::Failed;
+            (transaction.last_error_code, transaction.last_error_message) = (CODE_FEE, FEE_FAILED.to_owned());
+        }
+        let Some(number) = store::gate_transactions::insert(tx, &transaction)? else {
+            return Err(lost_race(tx));
+        };
+        transaction.number = number;
+        let operation_kind = match kind {
+            TransactionKind::Purchase => OperationKind::Sale,
+            TransactionKind::Payout => OperationKind::Payout,
+            TransactionKind::Recurring => OperationKind::Subscription,
+        };
+        let total = transaction.amount.saturating_add(transaction.cost);
+        let mut operation = first_operation(&transaction, operation_kind, total, fee.unwrap_or(0));
+        match fee {
+            None => operation.state = OperationState::internal(CODE_FEE, "fee_calculator", FEE_FAILED),
+            Some(_) => {
+                domain::gate_operation::AWAITING_FIRST_PAYMENT.clone_into(&mut operation.state.message)
+            }
+        }
+        operation.number = store::gate_operations::insert(tx, &operation)?;
+        self.tell_gate(tx, &cause, transaction.clone(), vec![operation])?;
+        Ok(Created { transaction, repeated: false })
+    }
+
+    fn new_transaction(
+        &self,
+        storefront: &Storefront,
+        new: &NewPurchase,
+        kind: TransactionKind,
+        payment: &Payment,
+    ) -> GateTransaction {
+        GateTransaction {
+            payment: Some(payment.id),
+            cost: payment.surcharge,
+            ..self.blank_transaction(storefront, new, kind, payment.created_at)
+        }
+    }
+
+    fn blank_transaction(
+        &self,
+        storefront: &Storefront,
+        new: &NewPurchase,
+        kind: TransactionKind,
+        at: Timestamp,
+    ) -> GateTransaction {
+        GateTransaction {
+            number: 0,
+            uuid: ids::uuid(),
+            scope: storefront.scope,
+            storefront: storefront.id,
+            customer: None,
+            kind,
+            status: TransactionStatus::Created,
+            payment_id: new.payment_id.clone(),
+            payment: None,
+            payout: None,
+            amount: new.amount,
+            cost: storefront.surcharge_in(new.currency),
+            cost_hidden: storefront.surcharge_hidden,
+            currency: new.currency,
+            request: new.request.clone(),
+            digest: new.digest.to_vec(),
+            callback_url: new.callback_url.clone(),
+            token: new.token,
+            recurring: None,
+            last_error_code: 0,
+            last_error_message: String::new(),
+            expires_at: None,
+            created_at: at,
+            updated_at: at,
+        }
+    }
+
+    /// The customer behind a payer's e-mail address: the oldest with it, or a new one.
+    pub(super) fn gate_payer(
+        &self,
+        tx: &mut Tx<'_>,
+        cause: &Cause,
+        scope: Scope,
+        payer: &Payer,
+    ) -> Result<CustomerId, Error> {
+        if let Some(known) = store::gate_transactions::payer_by_email(tx, scope, &payer.email)? {
+            store::gate_transactions::number_payer(tx, known)?;
+            return Ok(known);
+        }
+        let customer = Customer {
+            id: self.ids.next(),
+            scope,
+            email: Some(payer.email.clone()),
+            name: Some(payer.name.clone()).filter(|name| !name.is_empty()),
+            phone: payer.phone.clone(),
+            description: None,
+            address: Some(payer.address.clone()).filter(|a| *a != Address::default()),
+            shipping: None,
+            preferred_locales: payer.language.iter().cloned().collect(),
+            default_payment_method: None,
+            metadata: Metadata::new(),
+            clock: None,
+            created_at: self.now(),
+        };
+        store::customers::insert(tx, &customer)?;
+        store::gate_transactions::number_payer(tx, customer.id)?;
+        let (id, at) = (customer.id, customer.created_at);
+        let snapshot = Snapshot { customer: Some(customer), ..Snapshot::default() };
+        self.emit(tx, scope, cause, at, snapshot, &[News::new(EventType::CustomerCreated, id.core())])?;
+        Ok(id)
+    }
+}
+
+/// What a failed fee is called on Gate.
+pub(super) const FEE_FAILED: &str = "Fee calculator failed.";
+
+/// The callback's address must be one that webhooks of this mode may go to.
+pub(super) fn check_callback(engine: &Engine, scope: Scope, url: Option<&str>) -> Result<(), Error> {
+    let Some(url) = url else { return Ok(()) };
+    outbound::check_url(url, engine.egress(scope))
+        .map(|_| ())
+        .map_err(|e| Error::invalid("webhook.url", "url_invalid", e.to_string()))
+}
+
+/// The transaction that this service has under `payment_id`, if the same signed request made it.
+pub(super) fn known_transaction(
+    tx: &mut Tx<'_>,
+    storefront: StorefrontId,
+    payment_id: &str,
+    digest: &[u8],
+) -> Result<Option<Created>, Error> {
+    match store::gate_transactions::by_payment_id(tx, storefront, payment_id)? {
+        None => Ok(None),
+        Some(transaction) if transaction.digest == digest => {
+            Ok(Some(Created { transaction, repeated: true }))
+        }
+        Some(_) => Err(Error::NameTaken { param: "meta.payment_id".to_owned(), name: payment_id.to_owned() }),
+    }
+}
+
+/// Another request of the same name won at this moment: the closure runs again and finds its transaction.
+pub(super) fn lost_race(tx: &mut Tx<'_>) -> Error {
+    tx.run_again();
+    Error::Internal("a request of the same name came first".to_owned())
+}
+
+fn payment_of(new: &NewPurchase, customer: CustomerId) -> CreatePayment {
+    let mut kinds = vec![MethodKind::Card, MethodKind::Paypal];
+    if new.currency == Currency::EUR {
+        kinds.insert(1, MethodKind::SepaDebit);
+    }
+    CreatePayment {
+        amount: new.amount,
+        currency: new.currency,
+        capture_method: CaptureMethod::Automatic,
+        customer: Some(customer),
+        method: MethodChoice::Keep,
+        details: PaymentDetails { payment_method_types: kinds, ..PaymentDetails::default() },
+        metadata: vec![("payment_id".to_owned(), new.payment_id.clone())],
+        confirm: false,
+    }
+}
+
+fn checkout_of(
+    storefront: &Storefront,
+    new: &NewPurchase,
+    payment: &Payment,
+    transaction: &GateTransaction,
+) -> Checkout {
+    let mut details = new.details.clone();
+    let fill = |asked: Option<String>, template: &str, status: &str| {
+        let values = [
+            ("payment_id", new.payment_id.as_str()),
+            ("transaction_uuid", &transaction.uuid),
+            ("status", status),
+        ];
+        asked.or_else(|| (!template.is_empty()).then(|| storefront::fill(template, &values)))
+    };
+    let (asked, templates) = (std::mem::take(&mut details.leave), &storefront.redirects);
+    details.leave.success = fill(asked.success, &templates.success, "success");
+    details.leave.fail = fill(asked.fail, &templates.fail, "failed");
+    details.leave.back = fill(asked.back, &templates.back, "processing");
+    details.reference = Some(new.payment_id.clone());
+    details.surcharge_hidden = storefront.surcharge_hidden;
+    Checkout {
+        payment: payment.id,
+        scope: storefront.scope,
+        storefront: storefront.id,
+        customer: payment.customer,
+        code: transaction.uuid.clone(),
+        details,
+        attempts_max: storefront.attempts_max,
+        open: true,
+        submitted_at: None,
+        expires_at: payment.created_at.plus(storefront.request_expiration.saturating_mul(MICROS)),
+        clock: payment.clock,
+        created_at: payment.created_at,
+    }
+}

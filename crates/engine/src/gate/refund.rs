@@ -1,0 +1,135 @@
+//! Refunds by signed request: one request, one refund, for ever.
+
+use crate::Engine;
+use crate::emit::Cause;
+use crate::error::Error;
+use crate::ids;
+use crate::provider::{Ask, Origin};
+use crate::refunds::{CreateRefund, RefundTarget, target};
+use domain::gate_operation::{GateOperation, OperationKind, OperationState, OperationStatus};
+use domain::gate_transaction::{CODE_BALANCE, GateTransaction, TransactionKind};
+use domain::id::{RefundId, TypedId};
+use domain::refund::RefundRefusal;
+use store::Tx;
+
+/// A signed request for a refund.
+#[derive(Clone, Debug)]
+pub struct GateRefund {
+    /// Minor units.
+    pub amount: i64,
+    pub comment: Option<String>,
+    /// Of the request's canonical form: requests that are spelled otherwise and mean the same are the same.
+    pub digest: [u8; 32],
+    pub request_id: String,
+}
+
+/// What the merchant is told when the balance is short.
+pub(super) const BALANCE_SHORT: &str = "Not enough balance to hold the amount.";
+
+impl Engine {
+    /// Refunds a purchase; the uuid of the operation, new or of the same request before.
+    ///
+    /// A refund that the balance could not bear has an operation with code 223, and the same request may try
+    /// it again: nothing was done.
+    ///
+    /// # Errors
+    /// Those of a refund: not paid, more than is left, busy.
+    pub async fn refund_gate_purchase(
+        &self,
+        transaction: &GateTransaction,
+        refund: GateRefund,
+    ) -> Result<String, Error> {
+        let settings = self.settings(transaction.scope).await?;
+        let below_zero = settings.mode.refunds_below_zero;
+        let (transaction, digest) = (transaction.clone(), refund.digest);
+        let number = transaction.number;
+        self.carry_out(move |engine, tx| engine.begin_gate_refund(tx, &transaction, &refund, below_zero))
+            .await?;
+        self.store
+            .read(move |tx| {
+                let operations = store::gate_operations::of_transaction(tx, number)?;
+                let made = operations.into_iter().find(|o| o.digest.as_deref() == Some(digest.as_slice()));
+                made.map(|o| o.uuid).ok_or_else(|| Error::Internal("a refund left no operation".to_owned()))
+            })
+            .await
+    }
+
+    fn begin_gate_refund(
+        &self,
+        tx: &mut Tx<'_>,
+        transaction: &GateTransaction,
+        refund: &GateRefund,
+        below_zero: bool,
+    ) -> Result<Option<Ask>, Error> {
+        let (scope, payment) = match (transaction.kind, transaction.payment) {
+            (TransactionKind::Purchase, Some(payment)) => (transaction.scope, payment),
+            _ => {
+                return Err(Error::invalid(
+                    "meta.transaction_uuid",
+                    "transaction_type",
+                    "Only a purchase that was paid can be refunded.",
+                ));
+            }
+        };
+        // The payment's lock first: two requests of one digest wait for each other here.
+        let (payment, attempt) = target(tx, scope, RefundTarget::Payment(payment))?;
+        let operations = store::gate_operations::of_transaction(tx, transaction.number)?;
+        let known = operations.into_iter().find(|o| o.digest.as_deref() == Some(refund.digest.as_slice()));
+        if known.as_ref().is_some_and(|o| o.object.is_some()) {
+            return Ok(None);
+        }
+        let origin = Origin::unattended(scope, Some(refund.request_id.clone()));
+        let wanted = CreateRefund {
+            target: RefundTarget::Payment(payment.id),
+            amount: Some(refund.amount),
+            reason: None,
+            metadata: Vec::new(),
+        };
+        let at = self.object_time(tx, scope, payment.clock)?;
+        let mut operation = known.unwrap_or_else(|| GateOperation {
+            number: 0,
+            uuid: ids::uuid(),
+            transaction_number: transaction.number,
+            kind: OperationKind::Refund,
+            object: None,
+            digest: Some(refund.digest.to_vec()),
+            amount: refund.amount,
+            state: OperationState::new(OperationStatus::Init, 0, ""),
+            comment: refund.comment.clone(),
+            confirmed_at: Some(at),
+            created_at: at,
+            updated_at: at,
+        });
+        if operation.number == 0 {
+            operation.number = store::gate_operations::insert(tx, &operation)?;
+        }
+        let id: RefundId = self.ids.next();
+        operation.object = Some(id.core());
+        store::gate_operations::update(tx, &operation)?;
+        match self.begin_refund_as(tx, &origin, id, payment, attempt, &wanted, below_zero) {
+            Ok(ask) => Ok(Some(*ask)),
+            Err(Error::Refund { refusal: RefundRefusal::BalanceInsufficient { .. }, .. }) => {
+                self.refuse_for_balance(tx, &origin.cause, transaction, operation)?;
+                Ok(None)
+            }
+            Err(other) => Err(other),
+        }
+    }
+
+    /// Writes down that the balance was short. Nothing else was changed by the try.
+    fn refuse_for_balance(
+        &self,
+        tx: &mut Tx<'_>,
+        cause: &Cause,
+        transaction: &GateTransaction,
+        mut operation: GateOperation,
+    ) -> Result<(), Error> {
+        operation.object = None;
+        operation.state = OperationState::internal(CODE_BALANCE, "balance_insufficient", BALANCE_SHORT);
+        operation.updated_at = self.now();
+        store::gate_operations::update(tx, &operation)?;
+        let operations = store::gate_operations::of_transaction(tx, transaction.number)?;
+        let callbacks = self.tell_of(tx, transaction.clone(), operations, false, true)?;
+        self.emit_with(tx, transaction.scope, cause, operation.updated_at, Default::default(), &[], callbacks)
+    }
+}

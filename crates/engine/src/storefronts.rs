@@ -1,0 +1,229 @@
+//! Storefronts, their Gate tokens and webhooks, as an operator sets them.
+
+use crate::Engine;
+use crate::error::Error;
+use crate::ids;
+use domain::Metadata;
+use domain::gate_token::{GateToken, PayloadDialect, SignVariant, TOKENS_MAX};
+use domain::id::{GateTokenId, WebhookEndpointId};
+use domain::limits::WEBHOOK_ENDPOINTS;
+use domain::scope::Scope;
+use domain::storefront::{REQUEST_EXPIRATION_MAX_S, Storefront};
+use domain::webhook::{EndpointKind, EndpointStatus, WebhookEndpoint};
+use store::Tx;
+
+/// Random characters of a token's secret: 238 bits.
+const SECRET_CHARS: usize = 40;
+
+pub(crate) fn token_context(id: GateTokenId) -> String {
+    format!("gate_tokens.secret.{id}")
+}
+
+impl Engine {
+    pub async fn storefronts(&self) -> Result<Vec<Storefront>, Error> {
+        self.store.read(|tx| Ok::<_, Error>(store::storefronts::all(tx)?)).await
+    }
+
+    /// A storefront by its integer.
+    pub async fn storefront(&self, number: i64) -> Result<Storefront, Error> {
+        self.store.read(move |tx| by_number(tx, number)).await
+    }
+
+    /// Adds a storefront to a merchant's mode.
+    pub async fn create_storefront(&self, scope: Scope, name: String) -> Result<Storefront, Error> {
+        let engine = self.clone();
+        self.store
+            .write(move |tx| {
+                if store::merchants::mode(tx, scope)?.is_none() {
+                    return Err(Error::not_found("merchant", scope.merchant));
+                }
+                let storefront = Storefront::new(engine.ids.next(), scope, name.clone(), engine.now());
+                let number = store::storefronts::insert(tx, &storefront)?;
+                Ok(Storefront { number, ..storefront })
+            })
+            .await
+    }
+
+    /// Changes what is set for a storefront. In force within a second.
+    pub async fn change_storefront(
+        &self,
+        number: i64,
+        fee_group: Option<String>,
+        change: impl Fn(&mut Storefront) + Send + 'static,
+    ) -> Result<Storefront, Error> {
+        let engine = self.clone();
+        self.store
+            .write(move |tx| {
+                let mut storefront = by_number(tx, number)?;
+                change(&mut storefront);
+                if let Some(name) = &fee_group {
+                    let group = store::fees::group_by_name(tx, name)?;
+                    let group = group.ok_or_else(|| Error::missing("fee-group", "fee group", name))?;
+                    storefront.fee_group = Some(group);
+                }
+                check(&storefront)?;
+                storefront.updated_at = engine.now();
+                store::storefronts::update(tx, &storefront)?;
+                Ok(storefront)
+            })
+            .await
+    }
+
+    /// Makes a token. Its secret is in the answer and nowhere else but sealed in the database.
+    pub async fn create_token(
+        &self,
+        number: i64,
+        name: String,
+        variant: SignVariant,
+        dialect: PayloadDialect,
+    ) -> Result<(GateToken, String), Error> {
+        let engine = self.clone();
+        let secret = ids::secret_text(SECRET_CHARS);
+        let kept = secret.clone();
+        let token = self
+            .store
+            .write(move |tx| {
+                let storefront = by_number(tx, number)?;
+                // Counted under a lock, so that two cannot both find room for the last one.
+                store::merchants::lock_mode(tx, storefront.scope)?;
+                let valid: Vec<GateToken> = store::gate_tokens::of_storefront(tx, storefront.id)?
+                    .into_iter()
+                    .map(|(token, _)| token)
+                    .filter(|t| t.revoked_at.is_none())
+                    .collect();
+                if valid.iter().any(|t| t.name == name) {
+                    return Err(Error::NameTaken { param: "name".to_owned(), name: name.clone() });
+                }
+                if valid.len() >= TOKENS_MAX {
+                    return Err(Error::Limit { what: "valid tokens of a service", max: TOKENS_MAX });
+                }
+                let token = GateToken {
+                    id: engine.ids.next(),
+                    scope: storefront.scope,
+                    storefront: storefront.id,
+                    name: name.clone(),
+                    last4: secret.get(secret.len() - 4..).unwrap_or_default().to_owned(),
+                    variant,
+                    dialect,
+                    created_at: engine.now(),
+                    revoked_at: None,
+                };
+                let sealed = engine.vault.seal(&token_context(token.id), secret.as_bytes())?;
+                store::gate_tokens::insert(tx, &token, &sealed)?;
+                Ok(token)
+            })
+            .await?;
+        Ok((token, kept))
+    }
+
+    /// Every token of a storefront, revoked ones too.
+    pub async fn tokens(&self, number: i64) -> Result<Vec<GateToken>, Error> {
+        self.store
+            .read(move |tx| {
+                let storefront = by_number(tx, number)?;
+                let tokens = store::gate_tokens::of_storefront(tx, storefront.id)?;
+                Ok(tokens.into_iter().map(|(token, _)| token).collect())
+            })
+            .await
+    }
+
+    /// Ends a token within a second; false if it was not valid.
+    pub async fn revoke_token(&self, id: GateTokenId) -> Result<bool, Error> {
+        let now = self.now();
+        self.store.write(move |tx| Ok::<_, Error>(store::gate_tokens::revoke(tx, id, now)?)).await
+    }
+
+    /// Registers an address that gets every callback of a service.
+    pub async fn create_service_webhook(&self, number: i64, url: String) -> Result<WebhookEndpoint, Error> {
+        let engine = self.clone();
+        self.store
+            .write(move |tx| {
+                let storefront = by_number(tx, number)?;
+                outbound::check_url(&url, engine.egress(storefront.scope))
+                    .map_err(|e| Error::invalid("url", "url_invalid", e.to_string()))?;
+                store::merchants::lock_mode(tx, storefront.scope)?;
+                if store::webhooks::of_service(tx, storefront.id)?.len() >= WEBHOOK_ENDPOINTS {
+                    return Err(Error::Limit { what: "webhooks of a service", max: WEBHOOK_ENDPOINTS });
+                }
+                let endpoint = WebhookEndpoint {
+                    id: engine.ids.next(),
+                    scope: storefront.scope,
+                    kind: EndpointKind::Gate,
+                    storefront: Some(storefront.id),
+                    url: url.clone(),
+                    enabled_events: Vec::new(),
+                    status: EndpointStatus::Enabled,
+                    disabled_reason: None,
+                    description: None,
+                    api_version: None,
+                    metadata: Metadata::new(),
+                    failing_since: None,
+                    created_at: engine.now(),
+                };
+                store::webhooks::insert(tx, &endpoint, &[])?;
+                store::webhooks::number_service_webhook(tx, endpoint.id)?;
+                Ok(endpoint)
+            })
+            .await
+    }
+
+    /// Webhooks of a service with their integers.
+    pub async fn service_webhooks(&self, number: i64) -> Result<Vec<(i64, WebhookEndpoint)>, Error> {
+        self.store
+            .read(move |tx| {
+                let storefront = by_number(tx, number)?;
+                Ok(store::webhooks::of_service(tx, storefront.id)?)
+            })
+            .await
+    }
+
+    /// Removes a service's webhook; false if it has no such one.
+    pub async fn delete_service_webhook(&self, number: i64, id: WebhookEndpointId) -> Result<bool, Error> {
+        self.store
+            .write(move |tx| {
+                let storefront = by_number(tx, number)?;
+                let known = store::webhooks::of_service(tx, storefront.id)?;
+                let found = known.iter().any(|(_, e)| e.id == id);
+                if found {
+                    store::webhooks::delete(tx, id)?;
+                }
+                Ok(found)
+            })
+            .await
+    }
+}
+
+fn by_number(tx: &mut Tx<'_>, number: i64) -> Result<Storefront, Error> {
+    store::storefronts::by_number(tx, number)?.ok_or_else(|| Error::not_found("service", number))
+}
+
+fn check(s: &Storefront) -> Result<(), Error> {
+    let invalid = |param: &str, message: String| Err(Error::invalid(param, "parameter_invalid", message));
+    if !(60..=REQUEST_EXPIRATION_MAX_S).contains(&s.request_expiration) {
+        return invalid(
+            "request-expiration",
+            format!("request-expiration must be 60 to {REQUEST_EXPIRATION_MAX_S} seconds"),
+        );
+    }
+    if !(0..=domain::money::MAX_AMOUNT).contains(&s.surcharge) {
+        return invalid("cost", "cost must be 0 to 999999999999 minor units".to_owned());
+    }
+    if !(1..=20).contains(&s.attempts_max) {
+        return invalid("attempts", "attempts must be 1 to 20".to_owned());
+    }
+    for (param, url) in [
+        ("url", &s.url),
+        ("success-url", &s.redirects.success),
+        ("fail-url", &s.redirects.fail),
+        ("return-url", &s.redirects.back),
+    ] {
+        let web = url.starts_with("https://") || url.starts_with("http://");
+        if !url.is_empty() && (!web || url.len() > 2_048 || url.chars().any(|c| c.is_control() || c == ' ')) {
+            return invalid(
+                param,
+                format!("{param} must be an http or https address of up to 2048 characters"),
+            );
+        }
+    }
+    Ok(())
+}
