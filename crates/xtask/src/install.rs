@@ -21,6 +21,7 @@ pub struct Tools {
     pub chromedriver: PathBuf,
     /// Python of the virtual environment that holds the packages of `tests/clients/python/requirements.txt`.
     pub python: PathBuf,
+    pub php: PathBuf,
 }
 
 impl Tools {
@@ -29,12 +30,13 @@ impl Tools {
     /// # Errors
     /// When one is missing and may not or cannot be installed; the error names it and what to do.
     pub fn ensure(install: bool) -> Result<Self> {
-        ensure_packages(&[POSTGRES, CHROMIUM, CHROMEDRIVER, PYTHON], install)?;
+        ensure_packages(&[POSTGRES, CHROMIUM, CHROMEDRIVER, PYTHON, PHP], install)?;
         Ok(Self {
             postgres: postgres::find_programs().context(POSTGRES.missing())?,
             chromium: find_chromium().context(CHROMIUM.missing())?,
             chromedriver: find_chromedriver().context(CHROMEDRIVER.missing())?,
             python: ensure_clients(install)?,
+            php: find_php().context(PHP.missing())?,
         })
     }
 }
@@ -72,6 +74,11 @@ const PYTHON: Requirement = Requirement {
     what: "Python 3.9 or newer with venv and pip (python3 on PATH)",
     packages: &["python3", "python3-venv"],
     present: || find_python().is_some(),
+};
+const PHP: Requirement = Requirement {
+    what: "PHP 7.1 or newer for the command line (php on PATH, or PAYMENTGATE_PHP)",
+    packages: &["php-cli"],
+    present: || find_php().is_some(),
 };
 
 impl Requirement {
@@ -118,6 +125,14 @@ fn find_chromium() -> Option<PathBuf> {
 
 fn find_chromedriver() -> Option<PathBuf> {
     named_by("PAYMENTGATE_CHROMEDRIVER").or_else(|| on_path("chromedriver"))
+}
+
+/// A PHP with 64-bit integers and the functions that the client of `tests/clients/php` uses.
+fn find_php() -> Option<PathBuf> {
+    const CHECK: &str =
+        "exit((int) (PHP_VERSION_ID < 70100 || PHP_INT_SIZE < 8 || !function_exists('json_decode')));";
+    let candidates = named_by("PAYMENTGATE_PHP").into_iter().chain(on_path("php"));
+    candidates.into_iter().find(|php| succeeds(Command::new(php).args(["-r", CHECK])))
 }
 
 /// The program that the environment names, if it is one.

@@ -13,7 +13,7 @@ while (($line = fgets(STDIN)) !== false) {
     $body = json_decode($json, true, 512, JSON_THROW_ON_ERROR);
     $answer = [];
     foreach ([GateSigner::RAW, GateSigner::FOLDED] as $variant) {
-        $answer[$variant . '_bytes'] = base64_encode(GateSigner::canonical($body, $variant));
+        $answer[$variant . '_bytes'] = GateSigner::canonical($body, $variant);
         $answer[$variant] = GateSigner::sign($body, $secret, $variant);
     }
     // A body of its own making, and its judgement of one of ours.

@@ -8,6 +8,8 @@
 
 mod canonical;
 mod float;
+#[cfg(test)]
+mod php_tests;
 mod read;
 #[cfg(test)]
 mod tests;
@@ -125,9 +127,7 @@ impl SignedBody {
 /// The signature of a body that we send. What is sent must be `body.to_string()`, with this put in as
 /// `meta.signature`; one that is there already does not count.
 pub fn sign(body: &serde_json::Map<String, serde_json::Value>, secret: &[u8], variant: Variant) -> String {
-    let bytes = canonical::of_body(&read::of_json(body), variant);
-    let Some(mac) = mac(secret, &bytes) else { return String::new() };
-    mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect()
+    signature_of(&read::of_json(body), secret, variant)
 }
 
 /// The text to send for `body`, with its signature in `meta`, which is made if it is not there.
@@ -141,6 +141,11 @@ pub fn seal(mut body: serde_json::Map<String, serde_json::Value>, secret: &[u8],
         meta.insert("signature".to_owned(), signature.into());
     }
     serde_json::Value::Object(body).to_string()
+}
+
+fn signature_of(entries: &[(String, Value)], secret: &[u8], variant: Variant) -> String {
+    let Some(mac) = mac(secret, &canonical::of_body(entries, variant)) else { return String::new() };
+    mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn prove(entries: &[(String, Value)], signature: &[u8; 64], secrets: &[&[u8]]) -> Option<Proof> {
