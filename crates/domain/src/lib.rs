@@ -10,6 +10,7 @@ pub mod card;
 pub mod checkout;
 pub mod currency;
 pub mod customer;
+pub mod date;
 pub mod event;
 pub mod fee;
 pub mod gate_operation;

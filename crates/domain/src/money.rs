@@ -155,6 +155,43 @@ pub fn mul_ratio(amount: i64, num: i128, den: i128, rounding: Rounding) -> Resul
     i64::try_from(div_round(product, den, rounding)?).map_err(|_| MoneyError::Overflow)
 }
 
+/// Why a text is not an amount in major units. The message is a phrase that follows the parameter's name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DecimalError {
+    #[error(
+        "must be a plain decimal number such as 100.00: digits and one point, without a sign, exponent, \
+         space, separator of thousands or leading zero"
+    )]
+    Malformed,
+    #[error("must have no more decimals than {}, which has {}", .0, .0.exponent())]
+    Decimals(Currency),
+    #[error("must be from {} to {}", Money::new(1, *.0), Money::new(MAX_AMOUNT, *.0))]
+    OutOfRange(Currency),
+}
+
+/// Reads an amount given in major units: `49.00`, `49.5` and `49` in EUR, `49` in JPY. Nothing is rounded,
+/// trimmed or guessed, and only ASCII digits count.
+///
+/// # Errors
+/// [`DecimalError`]: another form, more decimals than the currency has (zeros too), or not an [`Amount`].
+pub fn parse_major(text: &str, currency: Currency) -> Result<Amount, DecimalError> {
+    let (whole, part) = match text.split_once('.') {
+        Some((whole, part)) => (whole, Some(part)),
+        None => (text, None),
+    };
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let padded = whole.len() > 1 && whole.starts_with('0');
+    if !digits(whole) || padded || part.is_some_and(|part| !digits(part)) {
+        return Err(DecimalError::Malformed);
+    }
+    let (part, exponent) = (part.unwrap_or_default(), usize::from(currency.exponent()));
+    if part.len() > exponent {
+        return Err(DecimalError::Decimals(currency));
+    }
+    let minor = format!("{whole}{part:0<exponent$}").parse::<i64>().ok();
+    minor.and_then(|minor| Amount::new(minor).ok()).ok_or(DecimalError::OutOfRange(currency))
+}
+
 /// The amount in major units with all its decimals and no separators: `49.00`, `-0.05`, `49` for JPY.
 pub fn format_minor(minor: i64, currency: Currency) -> String {
     let sign = if minor < 0 { "-" } else { "" };
@@ -296,7 +333,86 @@ mod tests {
         }
     }
 
+    #[test]
+    fn major_units_are_read_exactly() {
+        let read = |text: &str, code: &str| parse_major(text, currency(code)).map(Amount::get);
+        for (text, code, minor) in [
+            ("49.00", "EUR", 4900),
+            ("49.5", "EUR", 4950),
+            ("49", "EUR", 4900),
+            ("0.01", "EUR", 1),
+            ("49", "JPY", 49),
+            ("0.001", "KWD", 1),
+            ("1.5", "KWD", 1500),
+            ("9999999999.99", "USD", MAX_AMOUNT),
+            ("999999999999", "JPY", MAX_AMOUNT),
+        ] {
+            assert_eq!(read(text, code), Ok(minor), "{text} {code}");
+        }
+        for text in [
+            "",
+            ".",
+            "1.",
+            ".5",
+            "1.2.3",
+            "-1",
+            "+1",
+            "1e3",
+            "1E3",
+            " 1",
+            "1 ",
+            "1,00",
+            "1_000",
+            "1'000",
+            "0x10",
+            "00.10",
+            "01",
+            "1\u{a0}000",
+            "\u{661}\u{662}",
+            "\u{ff11}",
+            "1\0",
+            "NaN",
+            "INF",
+            "1\n",
+            "\u{2212}1",
+        ] {
+            assert_eq!(read(text, "EUR"), Err(DecimalError::Malformed), "{text:?}");
+        }
+        for (text, code) in [("0.001", "EUR"), ("100.50", "JPY"), ("100.00", "JPY"), ("1.0000", "KWD")] {
+            assert_eq!(read(text, code), Err(DecimalError::Decimals(currency(code))), "{text}");
+        }
+        let long = "9".repeat(400);
+        for (text, code) in [
+            ("0", "EUR"),
+            ("0.00", "EUR"),
+            ("10000000000.00", "EUR"),
+            ("1000000000000", "JPY"),
+            ("9223372036854775808", "JPY"),
+            (&long, "EUR"),
+        ] {
+            assert_eq!(read(text, code), Err(DecimalError::OutOfRange(currency(code))), "{text}");
+        }
+        assert_eq!(
+            DecimalError::OutOfRange(Currency::EUR).to_string(),
+            "must be from €0.01 to €9999999999.99"
+        );
+    }
+
     proptest! {
+        #[test]
+        fn what_is_formatted_is_read_back(minor in 1..=MAX_AMOUNT, index in 0..Currency::all().count()) {
+            let currency = Currency::all().nth(index).unwrap();
+            prop_assert_eq!(parse_major(&format_minor(minor, currency), currency).map(Amount::get), Ok(minor));
+        }
+
+        #[test]
+        fn any_text_is_read_or_refused(text in "[0-9.eE+\\- ,]{0,24}|.{0,12}") {
+            if let Ok(amount) = parse_major(&text, Currency::EUR) {
+                let (whole, part) = text.split_once('.').unwrap_or((&text, ""));
+                prop_assert_eq!(format_minor(amount.get(), Currency::EUR), format!("{whole}.{part:0<2}"));
+            }
+        }
+
         #[test]
         fn formatting_keeps_every_digit(minor: i64, index in 0..Currency::all().count()) {
             let currency = Currency::all().nth(index).unwrap();
