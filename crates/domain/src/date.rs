@@ -84,6 +84,39 @@ fn parse_offset(text: &str) -> Option<i64> {
     (hours <= 14 && minutes <= 59).then_some(sign * (hours * HOUR + minutes * MINUTE))
 }
 
+/// `2024-10-19T21:24:12.000000Z`.
+pub fn iso_micros(at: Timestamp) -> String {
+    let (day, micros) = civil(at);
+    format!("{day}T{}.{:06}Z", time_of_day(micros), micros % MICROS)
+}
+
+/// `2025-01-29 23:44:15`, in UTC.
+pub fn plain_seconds(at: Timestamp) -> String {
+    let (day, micros) = civil(at);
+    format!("{day} {}", time_of_day(micros))
+}
+
+fn time_of_day(micros: i64) -> String {
+    format!("{:02}:{:02}:{:02}", micros / HOUR, micros % HOUR / MINUTE, micros % MINUTE / MICROS)
+}
+
+/// The day as `YYYY-MM-DD`, and the microseconds since its midnight.
+fn civil(at: Timestamp) -> (String, i64) {
+    let (days, micros) = (at.0.div_euclid(DAY), at.0.rem_euclid(DAY));
+    // Howard Hinnant's civil_from_days, the way back of `Date::of`.
+    let z = days + 719_468;
+    let era = z.div_euclid(146_097);
+    let day_of_era = z.rem_euclid(146_097);
+    let year_of_era =
+        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * shifted + 2) / 5 + 1;
+    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
+    let year = year_of_era + era * 400 + i64::from(month <= 2);
+    (format!("{year:04}-{month:02}-{day:02}"), micros)
+}
+
 /// At most nine ASCII digits.
 fn number(digits: &[u8]) -> Option<i64> {
     if digits.len() > 9 || !digits.iter().all(u8::is_ascii_digit) {
@@ -191,7 +224,24 @@ mod tests {
         }
     }
 
+    #[test]
+    fn instants_as_text() {
+        for (at, iso, plain) in [
+            (0, "1970-01-01T00:00:00.000000Z", "1970-01-01 00:00:00"),
+            (-1, "1969-12-31T23:59:59.999999Z", "1969-12-31 23:59:59"),
+            (1_731_969_955_000_001, "2024-11-18T22:45:55.000001Z", "2024-11-18 22:45:55"),
+            (951_782_400_000_000, "2000-02-29T00:00:00.000000Z", "2000-02-29 00:00:00"),
+        ] {
+            assert_eq!((iso_micros(Timestamp(at)).as_str(), plain_seconds(Timestamp(at)).as_str()), (iso, plain));
+        }
+    }
+
     proptest! {
+        #[test]
+        fn what_is_written_is_read_again(at in -60_000_000_000_000_000_i64..250_000_000_000_000_000) {
+            prop_assert_eq!(parse_instant(&iso_micros(Timestamp(at))), Some(Timestamp(at)));
+        }
+
         #[test]
         fn any_text_is_read_or_refused(text in "[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9:]{8}[.0-9]{0,8}[Z+-]?[0-9:]{0,6}|.{0,30}") {
             let _ = (Date::parse(&text), parse_instant(&text));

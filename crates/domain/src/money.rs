@@ -173,7 +173,7 @@ pub enum DecimalError {
 /// trimmed or guessed, and only ASCII digits count.
 ///
 /// # Errors
-/// [`DecimalError`]: another form, more decimals than the currency has (zeros too), or not an [`Amount`].
+/// [`DecimalError`]: another form, more decimals than the currency has (but zeros), or not an [`Amount`].
 pub fn parse_major(text: &str, currency: Currency) -> Result<Amount, DecimalError> {
     let (whole, part) = match text.split_once('.') {
         Some((whole, part)) => (whole, Some(part)),
@@ -185,7 +185,10 @@ pub fn parse_major(text: &str, currency: Currency) -> Result<Amount, DecimalErro
         return Err(DecimalError::Malformed);
     }
     let (part, exponent) = (part.unwrap_or_default(), usize::from(currency.exponent()));
-    if part.len() > exponent {
+    // Zeros behind the last decimal say nothing: 100.00 in JPY is 100.
+    let kept = part.len().min(exponent);
+    let (part, beyond) = part.split_at(kept);
+    if beyond.bytes().any(|digit| digit != b'0') {
         return Err(DecimalError::Decimals(currency));
     }
     let minor = format!("{whole}{part:0<exponent$}").parse::<i64>().ok();
@@ -344,6 +347,8 @@ mod tests {
             ("49", "JPY", 49),
             ("0.001", "KWD", 1),
             ("1.5", "KWD", 1500),
+            ("100.00", "JPY", 100),
+            ("1.00000000", "EUR", 100),
             ("9999999999.99", "USD", MAX_AMOUNT),
             ("999999999999", "JPY", MAX_AMOUNT),
         ] {
@@ -378,7 +383,7 @@ mod tests {
         ] {
             assert_eq!(read(text, "EUR"), Err(DecimalError::Malformed), "{text:?}");
         }
-        for (text, code) in [("0.001", "EUR"), ("100.50", "JPY"), ("100.00", "JPY"), ("1.0000", "KWD")] {
+        for (text, code) in [("0.001", "EUR"), ("100.50", "JPY"), ("1.0001", "KWD"), ("1.005", "EUR")] {
             assert_eq!(read(text, code), Err(DecimalError::Decimals(currency(code))), "{text}");
         }
         let long = "9".repeat(400);
