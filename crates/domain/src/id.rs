@@ -133,6 +133,7 @@ typed_ids! {
     PaymentMethodId = "pm";
     CustomerId = "cus";
     RefundId = "re";
+    PayoutId = "po";
     EventId = "evt";
     SnapshotId = "snap";
     WebhookEndpointId = "we";
