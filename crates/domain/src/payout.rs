@@ -173,14 +173,20 @@ pub enum PayoutRefusal {
     NotPending { status: PayoutStatus },
 }
 
+/// Checks an amount before its fee is computed.
+pub fn check_amount(amount: i64) -> Result<(), PayoutRefusal> {
+    if (1..=MAX_AMOUNT).contains(&amount) {
+        Ok(())
+    } else {
+        Err(PayoutRefusal::AmountOutOfRange { asked: amount })
+    }
+}
+
 /// Decides on a payout of `amount` with `fee` on top from `available`, which is read under its guard.
 /// The total to take. Guards in order: amount, balance. A payout never takes the balance below zero.
 pub fn begin(amount: i64, fee: i64, available: i64) -> Result<i64, PayoutRefusal> {
-    let out_of_range = PayoutRefusal::AmountOutOfRange { asked: amount };
-    if !(1..=MAX_AMOUNT).contains(&amount) || fee < 0 {
-        return Err(out_of_range);
-    }
-    let total = amount.checked_add(fee).ok_or(out_of_range)?;
+    check_amount(amount)?;
+    let total = amount.checked_add(fee).ok_or(PayoutRefusal::AmountOutOfRange { asked: amount })?;
     if total > available {
         return Err(PayoutRefusal::BalanceInsufficient { short: total.saturating_sub(available) });
     }

@@ -8,6 +8,7 @@ use domain::customer::Customer;
 use domain::event::Event;
 use domain::payment::Payment;
 use domain::payment_method::PaymentMethod;
+use domain::payout::Payout;
 use domain::refund::Refund;
 use domain::test_clock::TestClock;
 use domain::webhook::{Delivery, WebhookEndpoint};
@@ -65,6 +66,7 @@ pub struct Snapshot {
     pub payment: Option<PaymentView>,
     pub attempt: Option<Attempt>,
     pub refund: Option<Refund>,
+    pub payout: Option<Payout>,
     pub customer: Option<Customer>,
     pub method: Option<PaymentMethod>,
     pub clock: Option<TestClock>,
@@ -93,6 +95,7 @@ impl From<&CurrencyBalance> for Balance {
 pub enum View {
     Payment(PaymentView),
     Refund(Refund),
+    Payout(Payout),
     Customer(Customer),
     PaymentMethod(PaymentMethod),
     Endpoint(EndpointView),
@@ -113,6 +116,8 @@ pub enum Outcome {
         payment: PaymentView,
         reason: String,
     },
+    /// The provider could not cancel the payout any more.
+    NotCanceled(Box<Payout>),
 }
 
 /// The view of a payment that was just read or changed in `tx`.
