@@ -150,12 +150,14 @@ pub(super) async fn send(store: &Store, settle_us: i64, order: PayoutOrder) -> P
     let recorded = store
         .write(move |tx| {
             let mut payout = store::sandbox_payouts::submit(tx, &new)?;
-            // Lost once; what comes again under the same reference arrives.
-            if payout.state == State::Lost && payout.calls > 1 {
-                pay(&mut payout);
+            if payout.calls > 1 {
+                // Lost once; what comes again under the same reference arrives.
+                if payout.state == State::Lost {
+                    pay(&mut payout);
+                }
+                settle(&mut payout, now);
+                store::sandbox_payouts::update(tx, &payout)?;
             }
-            settle(&mut payout, now);
-            store::sandbox_payouts::update(tx, &payout)?;
             Ok::<_, StoreError>(payout)
         })
         .await;
