@@ -463,6 +463,32 @@ testkit::on_both_engines! {
         app.assert_books().await;
     }
 
+    async fn an_answer_that_the_job_brings_first_counts_once(db) {
+        let app = funded(&db).await;
+        let request = tokio::spawn({
+            let (app, new) = (app.clone(), new(&app, 1_000, SLOW));
+            async move { app.engine.create_payout(&call(&app, "k", true), new).await.expect("a reply") }
+        });
+        // The provider has paid and its answer is on the way; as if that process were dead, the job asks.
+        for _ in 0..1_000 {
+            if !witness(&app).await.is_empty() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        app.run_waiting().await;
+        let by_job = data(&app.get("/v2/payouts").await.expect(200))[0].clone();
+        let reply = request.await.expect("the request ends");
+        let shown: Value = serde_json::from_str(&reply.body).expect("JSON");
+        assert_eq!((reply.status, &shown, &shown["status"]), (201, &by_job, &json!("paid")));
+        let again = app.engine.create_payout(&call(&app, "k", true), new(&app, 1_000, SLOW)).await.expect("a reply");
+        assert_eq!((again.body, again.replayed), (reply.body, true));
+        assert_eq!(news(&app).await, ["payout.created", "payout.updated", "payout.paid"]);
+        assert_eq!(witness(&app).await.iter().map(|p| p.paid).collect::<Vec<_>>(), [1_000]);
+        assert_eq!(app.run_waiting().await, 0, "no job is left");
+        app.assert_books().await;
+    }
+
     async fn the_account_number_is_stored_sealed_only(db) {
         let app = funded(&db).await;
         let endpoint = [("url", "https://example.com/hook"), ("enabled_events[]", "*")];
