@@ -11,7 +11,10 @@ const CODES: &[(&str, &str)] = &[
         "authentication_required",
         "The bank wants the payer to authenticate. Confirm again with the payer present.",
     ),
-    ("balance_insufficient", "The available balance does not cover the refund. Wait for pending funds."),
+    (
+        "balance_insufficient",
+        "The available balance does not cover the refund or payout. Wait for pending funds.",
+    ),
     ("body_broken", "The body ended before it was complete. Send the request again."),
     ("body_too_large", "A request body has at most 64 KiB. Send less."),
     ("body_too_slow", "The body has to arrive within ten seconds."),
@@ -91,6 +94,7 @@ const CODES: &[(&str, &str)] = &[
     ("payment_method_provider_decline", "The bank refused the debit. Ask for another payment method."),
     ("payment_method_type_unknown", "There is no such type of payment method here; the message lists them."),
     ("payment_method_unexpected_state", "The method was used up or detached. Create a new one."),
+    ("payout_unexpected_state", "The payout's status does not allow this; the message says why."),
     ("processing_error", "The card network failed. Nothing was charged; try again later."),
     ("provider_not_configured", "The operator has to configure a payment provider for this mode."),
     (

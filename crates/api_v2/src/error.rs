@@ -3,6 +3,7 @@
 use axum::http::StatusCode;
 use domain::outcome::Decline;
 use domain::payment::{PaymentStatus, Refusal};
+use domain::payout::{Payout, PayoutRefusal, PayoutStatus};
 use domain::refund::RefundRefusal;
 use domain::test_clock::AdvanceRefusal;
 use engine::Error;
@@ -169,6 +170,7 @@ impl From<Error> for ApiError {
                 error
             }
             Error::Refund { refusal, payment } => refund_refused(refusal, &payment),
+            Error::Payout { refusal, .. } => payout_refused(refusal),
             Error::Card { decline, param } => card_error(&decline, param),
             Error::NotYet { param, what } => ApiError::invalid(
                 "test_method_not_supported",
@@ -360,6 +362,44 @@ fn refund_refused(refusal: RefundRefusal, view: &PaymentView) -> ApiError {
         .param("amount"),
         RefundRefusal::TooMany => ApiError::invalid("limit_exceeded", format!("{id} has too many refunds.")),
     }
+}
+
+fn payout_refused(refusal: PayoutRefusal) -> ApiError {
+    match refusal {
+        PayoutRefusal::AmountOutOfRange { .. } => ApiError::invalid(
+            "parameter_invalid",
+            "amount must be an integer from 1 to 999999999999 in the currency's minor unit (cents for eur).",
+        )
+        .param("amount"),
+        PayoutRefusal::BalanceInsufficient { short } => ApiError::invalid(
+            "balance_insufficient",
+            format!(
+                "The account's available balance is {short} short of this payout and its fee. Pay out less, or wait \
+                 until pending funds are available."
+            ),
+        )
+        .param("amount"),
+        PayoutRefusal::Busy => {
+            let message = "This payout waits for an answer of the payment provider. Repeat the request in a moment.";
+            let mut error = ApiError::new(StatusCode::CONFLICT, INVALID, message).code("lock_timeout");
+            error.retry_after = Some(1);
+            error
+        }
+        PayoutRefusal::NotPending { status } => not_cancelable(status),
+    }
+}
+
+/// The answer to a cancellation that came too late for the provider.
+pub fn payout_not_canceled(payout: &Payout) -> ApiError {
+    not_cancelable(payout.status)
+}
+
+fn not_cancelable(status: PayoutStatus) -> ApiError {
+    let why = match status {
+        PayoutStatus::Pending => "The payment provider would not cancel it.".to_owned(),
+        other => format!("Its status is {other}; only a pending payout can be canceled."),
+    };
+    ApiError::invalid("payout_unexpected_state", format!("This payout cannot be canceled. {why}"))
 }
 
 fn clock_refused(refusal: AdvanceRefusal) -> ApiError {

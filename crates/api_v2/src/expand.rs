@@ -5,7 +5,9 @@
 
 use crate::error::ApiError;
 use crate::render;
-use domain::id::{AttemptId, ClockId, CustomerId, JournalId, PaymentId, PaymentMethodId, RefundId, TypedId};
+use domain::id::{
+    AttemptId, ClockId, CustomerId, JournalId, PaymentId, PaymentMethodId, PayoutId, RefundId, TypedId,
+};
 use domain::limits::{EXPAND_DEPTH, EXPAND_PATHS_GET, EXPAND_PATHS_POST};
 use engine::{Error, Views};
 use serde_json::Value;
@@ -18,10 +20,11 @@ pub enum Object {
     PaymentIntent,
     Charge,
     Refund,
+    Payout,
     PaymentMethod,
     Customer,
     BalanceTransaction,
-    /// A charge or a refund.
+    /// A charge, a refund or a payout.
     Source,
     Clock,
     /// Nothing below it can be expanded.
@@ -37,9 +40,9 @@ fn field(object: Object, name: &str) -> Option<Object> {
         (O::PaymentIntent, "latest_charge") => O::Charge,
         (O::Charge | O::Source, "customer") => O::Customer,
         (O::Charge | O::Refund | O::Source, "payment_intent") => O::PaymentIntent,
-        (O::Charge | O::Refund | O::Source, "balance_transaction") => O::BalanceTransaction,
+        (O::Charge | O::Refund | O::Payout | O::Source, "balance_transaction") => O::BalanceTransaction,
         (O::Refund | O::Source, "charge") => O::Charge,
-        (O::Refund | O::Source, "failure_balance_transaction") => O::BalanceTransaction,
+        (O::Refund | O::Payout | O::Source, "failure_balance_transaction") => O::BalanceTransaction,
         (O::PaymentMethod, "customer") => O::Customer,
         (O::Customer, "test_clock") => O::Clock,
         (O::Customer, "invoice_settings.default_payment_method") => O::PaymentMethod,
@@ -147,8 +150,16 @@ fn load(views: &mut Views<'_, '_>, urls: &Urls, target: Object, id: &str) -> Res
             Some(id) => views.refund(id)?.map(|v| render::refund(&v)),
             None => None,
         },
+        Object::Payout => match PayoutId::parse(id) {
+            Some(id) => views.payout(id)?.map(|v| render::payout(&v)),
+            None => None,
+        },
         Object::Source => {
-            let kind = if id.starts_with(RefundId::PREFIX) { Object::Refund } else { Object::Charge };
+            let kind = match id.split('_').next() {
+                Some(RefundId::PREFIX) => Object::Refund,
+                Some(PayoutId::PREFIX) => Object::Payout,
+                _ => Object::Charge,
+            };
             return load(views, urls, kind, id);
         }
         Object::PaymentMethod => match PaymentMethodId::parse(id) {

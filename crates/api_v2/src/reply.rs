@@ -36,6 +36,7 @@ fn root(view: &View) -> Object {
     match view {
         View::Payment(_) => Object::PaymentIntent,
         View::Refund(_) => Object::Refund,
+        View::Payout(_) => Object::Payout,
         View::Customer(_) => Object::Customer,
         View::PaymentMethod(_) => Object::PaymentMethod,
         View::Endpoint(_)
@@ -57,6 +58,11 @@ pub fn reply_renderer(urls: Arc<Urls>) -> Box<RenderReply> {
             }
             Outcome::Refused { payment, reason } => {
                 let refused = error::provider_refused(payment, reason).public(kind.public);
+                let body = refused.body(&urls, &spec.request);
+                Ok(Reply { status: refused.status.as_u16(), body: body.to_string(), replayed: false })
+            }
+            Outcome::NotCanceled(payout) => {
+                let refused = error::payout_not_canceled(payout);
                 let body = refused.body(&urls, &spec.request);
                 Ok(Reply { status: refused.status.as_u16(), body: body.to_string(), replayed: false })
             }

@@ -2,7 +2,7 @@
 
 use crate::error::ApiError;
 use crate::handlers::{
-    balance, charges, customers, events, payment_intents, payment_methods, refunds, test_helpers,
+    balance, charges, customers, events, payment_intents, payment_methods, payouts, refunds, test_helpers,
     webhook_endpoints,
 };
 use crate::request::{Answer, Request};
@@ -69,6 +69,9 @@ pub static ROUTES: &[Endpoint] = routes![
     "GET" "/refunds" Secret => refunds::list;
     "GET" "/refunds/{id}" Secret => refunds::retrieve;
     "POST" "/refunds/{id}" Secret => refunds::update;
+    "GET" "/payouts" Secret => payouts::list;
+    "GET" "/payouts/{id}" Secret => payouts::retrieve;
+    "POST" "/payouts/{id}/cancel" Secret => payouts::cancel;
     "POST" "/customers" Secret => customers::create;
     "GET" "/customers" Secret => customers::list;
     "GET" "/customers/{id}" Secret => customers::retrieve;

@@ -1,14 +1,15 @@
 //! Code that speaks to payment service providers. Data in, data out: no connector sees the engine's
 //! tables or opens its transactions.
 //!
-//! Every call carries our own reference (attempt or refund id), which the provider must treat as an
+//! Every call carries our own reference (attempt, refund or payout id), which the provider must treat as an
 //! idempotency key: the same reference again is the same charge, not another.
 
 pub mod sandbox;
 
 use domain::currency::Currency;
-use domain::outcome::{AuthoriseOutcome, ChangeOutcome, Decline};
+use domain::outcome::{AuthoriseOutcome, ChangeOutcome, Decline, PayoutOutcome};
 use domain::payment_method::{MethodFacts, MethodKind, Wallet};
+use domain::payout::{AccountNumber, Destination};
 use domain::time::Timestamp;
 use std::collections::HashMap;
 use std::future::Future;
@@ -68,6 +69,22 @@ pub struct RefundOrder {
     pub attempt: String,
     /// Minor units.
     pub amount: i64,
+    pub now: Timestamp,
+}
+
+/// A request to pay money out.
+#[derive(Clone, Debug)]
+pub struct PayoutOrder {
+    /// Our payout id.
+    pub payout: String,
+    /// Minor units.
+    pub amount: i64,
+    pub currency: Currency,
+    pub account: AccountNumber,
+    /// Whose account it is, and at which bank.
+    pub destination: Destination,
+    /// What the recipient may see beside it.
+    pub description: Option<String>,
     pub now: Timestamp,
 }
 
@@ -149,6 +166,15 @@ pub trait Connector: Send + Sync {
     fn refund(&self, order: RefundOrder) -> Answer<'_, ChangeOutcome>;
 
     fn find_refund(&self, refund: String, now: Timestamp) -> Answer<'_, ChangeOutcome>;
+
+    fn payout(&self, order: PayoutOrder) -> Answer<'_, PayoutOutcome>;
+
+    /// What became of a payout. `NotFound` only if the provider is sure never to have seen it.
+    fn find_payout(&self, payout: String, now: Timestamp) -> Answer<'_, PayoutOutcome>;
+
+    /// Stops a payout that is not on its way yet. What it is afterwards: `Canceled` only if it will never
+    /// be paid.
+    fn cancel_payout(&self, payout: String, now: Timestamp) -> Answer<'_, PayoutOutcome>;
 }
 
 /// The connectors of this build, by name.

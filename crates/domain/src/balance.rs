@@ -13,6 +13,10 @@ text_enum! {
         Payment = "payment",
         Refund = "refund",
         RefundFailure = "refund_failure",
+        Payout = "payout",
+        /// A failed payout's money and fee, back in the balance.
+        PayoutFailure = "payout_failure",
+        PayoutCancel = "payout_cancel",
     }
 }
 

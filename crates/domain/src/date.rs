@@ -107,8 +107,7 @@ fn civil(at: Timestamp) -> (String, i64) {
     let z = days + 719_468;
     let era = z.div_euclid(146_097);
     let day_of_era = z.rem_euclid(146_097);
-    let year_of_era =
-        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let shifted = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * shifted + 2) / 5 + 1;
@@ -232,7 +231,10 @@ mod tests {
             (1_731_969_955_000_001, "2024-11-18T22:45:55.000001Z", "2024-11-18 22:45:55"),
             (951_782_400_000_000, "2000-02-29T00:00:00.000000Z", "2000-02-29 00:00:00"),
         ] {
-            assert_eq!((iso_micros(Timestamp(at)).as_str(), plain_seconds(Timestamp(at)).as_str()), (iso, plain));
+            assert_eq!(
+                (iso_micros(Timestamp(at)).as_str(), plain_seconds(Timestamp(at)).as_str()),
+                (iso, plain)
+            );
         }
     }
 

@@ -3,6 +3,7 @@
 use crate::attempt::{Attempt, AttemptStatus};
 use crate::id::Core;
 use crate::outcome::Decline;
+use crate::payout::{Payout, PayoutStatus};
 use crate::refund::{Refund, RefundStatus};
 use crate::text_enum;
 use crate::time::Timestamp;
@@ -71,6 +72,8 @@ pub struct OperationState {
     pub message: String,
 }
 
+/// The number of a provider's refusal that has none of its own.
+pub const PROVIDER_REFUSED: i64 = 2_000;
 pub const PAYMENT_FAILED: &str = "payment failed, fix errors and try again";
 pub const REFUND_SUCCESSFUL: &str = "refund successful";
 pub const REFUND_FAILED: &str = "refund failed, fix errors and try again";
@@ -125,7 +128,7 @@ pub fn decline_number(decline: &Decline) -> i64 {
         "fraudulent" => 2014,
         "processing_error" => 3000,
         "authentication_required" => 2099,
-        _ => 2000,
+        _ => PROVIDER_REFUSED,
     }
 }
 
@@ -157,11 +160,27 @@ pub fn refund_state(r: &Refund) -> OperationState {
         RefundStatus::Pending => OperationState::new(S::Processing, 0, EXTERNAL_PROCESSING),
         RefundStatus::Succeeded => OperationState::new(S::Success, 0, REFUND_SUCCESSFUL),
         RefundStatus::Failed => OperationState {
-            error_code: 2000,
+            error_code: PROVIDER_REFUSED,
             error_name: r.failure_reason.clone().unwrap_or_default(),
             ..OperationState::new(S::ExternalError, 0, REFUND_FAILED)
         },
         RefundStatus::Canceled => OperationState::given_up(),
+    }
+}
+
+/// The state of a payout. Its fee is shown while it is held, and kept once it is paid.
+pub fn payout_state(p: &Payout) -> OperationState {
+    use OperationStatus as S;
+    match p.status {
+        PayoutStatus::Pending => OperationState::new(S::Created, p.fee, ""),
+        PayoutStatus::InTransit => OperationState::new(S::Processing, p.fee, EXTERNAL_PROCESSING),
+        PayoutStatus::Paid => OperationState::new(S::Success, p.fee, SUCCESSFUL),
+        PayoutStatus::Failed => OperationState {
+            error_code: PROVIDER_REFUSED,
+            error_name: p.failure_code.clone().unwrap_or_default(),
+            ..OperationState::new(S::ExternalError, 0, FAILED)
+        },
+        PayoutStatus::Canceled => OperationState::given_up(),
     }
 }
 

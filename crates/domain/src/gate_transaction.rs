@@ -5,6 +5,7 @@ use crate::checkout::Checkout;
 use crate::currency::Currency;
 use crate::id::{CustomerId, GateTokenId, PaymentId, PayoutId, StorefrontId};
 use crate::payment::{CancellationReason, Payment, PaymentStatus};
+use crate::payout::{Payout, PayoutStatus};
 use crate::scope::Scope;
 use crate::text_enum;
 use crate::time::Timestamp;
@@ -116,6 +117,16 @@ pub fn purchase_status(p: &Payment, c: &Checkout, refunded: i64) -> TransactionS
             TransactionStatus::Expired
         }
         PaymentStatus::Canceled => TransactionStatus::Failed,
+    }
+}
+
+/// The status of a payout.
+pub fn payout_status(p: &Payout) -> TransactionStatus {
+    match p.status {
+        PayoutStatus::Pending => TransactionStatus::Created,
+        PayoutStatus::InTransit => TransactionStatus::Processing,
+        PayoutStatus::Paid => TransactionStatus::Success,
+        PayoutStatus::Failed | PayoutStatus::Canceled => TransactionStatus::Failed,
     }
 }
 

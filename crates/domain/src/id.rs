@@ -146,6 +146,7 @@ typed_ids! {
     PaymentMethodId = "pm";
     CustomerId = "cus";
     RefundId = "re";
+    PayoutId = "po";
     EventId = "evt";
     SnapshotId = "snap";
     WebhookEndpointId = "we";
@@ -159,7 +160,6 @@ typed_ids! {
     NodeId = "node";
     /// A secret that signs Gate requests and callbacks, by its name.
     GateTokenId = "gtok";
-    PayoutId = "po";
 }
 
 #[cfg(test)]

@@ -24,6 +24,7 @@ pub mod money;
 pub mod outcome;
 pub mod payment;
 pub mod payment_method;
+pub mod payout;
 pub mod rate;
 pub mod refund;
 #[cfg(test)]

@@ -62,3 +62,30 @@ pub enum ChangeOutcome {
     Unknown,
     NotFound,
 }
+
+/// Answer to a payout, to its cancellation, and to a query about one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PayoutOutcome {
+    Paid,
+    /// Accepted and not sent to the bank yet: can still be canceled.
+    Accepted {
+        check_at: Timestamp,
+    },
+    /// On its way to the bank; ask again then.
+    InTransit {
+        check_at: Timestamp,
+    },
+    /// It did not reach the account, and the money is back.
+    Failed {
+        /// Machine-readable, e.g. `account_closed`.
+        code: String,
+        /// For people.
+        message: String,
+    },
+    /// Never sent, and never will be.
+    Canceled,
+    /// No usable answer. The truth is unknown until a query tells it.
+    Unknown,
+    /// The provider has never seen this reference.
+    NotFound,
+}

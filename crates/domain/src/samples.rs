@@ -6,6 +6,7 @@ use crate::id::{Core, MerchantId, ProviderId, StorefrontId};
 use crate::outcome::RiskLevel;
 use crate::payment::{CaptureMethod, Payment, PaymentDetails, PaymentStatus};
 use crate::payment_method::{BillingDetails, MethodFacts, MethodKind, PaymentMethod, SepaFacts};
+use crate::payout::{Destination, DestinationKind, Payout, PayoutCall, PayoutStatus};
 use crate::scope::{Mode, Scope};
 use crate::time::Timestamp;
 
@@ -107,6 +108,38 @@ pub fn attempt(payment: &Payment, status: AttemptStatus) -> Attempt {
         form: None,
         journal: None,
         clock: None,
+        created_at: NOW,
+    }
+}
+
+/// A payout that was just begun.
+pub fn payout(amount: i64, fee: i64) -> Payout {
+    Payout {
+        id: id(7),
+        scope: scope(),
+        storefront: id::<StorefrontId>(4),
+        provider: provider(),
+        amount,
+        fee,
+        currency: Currency::EUR,
+        status: PayoutStatus::Pending,
+        call: Some(PayoutCall::Send),
+        destination: Destination {
+            kind: DestinationKind::BankAccount,
+            holder: "Test GmbH".to_owned(),
+            last4: "3000".to_owned(),
+            country: Some("DE".to_owned()),
+            bank_name: None,
+            swift: None,
+        },
+        description: None,
+        failure_code: None,
+        failure_message: None,
+        journal: id(8),
+        closing_journal: None,
+        metadata: Vec::new(),
+        clock: None,
+        arrival_date: NOW,
         created_at: NOW,
     }
 }

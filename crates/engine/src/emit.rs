@@ -44,8 +44,8 @@ impl Engine {
     /// Writes `news` about `snapshot`, and a delivery of each to every endpoint that wants it. `at` is
     /// the object's own time; deliveries are due by the wall clock.
     ///
-    /// What belongs to a payment with a page follows it here, in the same commit, whichever surface and
-    /// whatever command changed the payment.
+    /// What belongs to a payment with a page, or to a payout, follows it here, in the same commit, whichever surface and
+    /// whatever command changed it.
     pub(crate) fn emit(
         &self,
         tx: &mut Tx<'_>,
@@ -56,9 +56,10 @@ impl Engine {
         news: &[News],
     ) -> Result<(), Error> {
         let paged = snapshot.payment.as_ref().map(|view| &view.payment).filter(|p| p.checkout);
-        let callbacks = match paged {
-            Some(payment) => self.follow_payment(tx, payment, at)?,
-            None => None,
+        let callbacks = match (paged, &snapshot.payout) {
+            (Some(payment), _) => self.follow_payment(tx, payment, at)?,
+            (None, Some(payout)) => self.follow_payout(tx, payout, at)?,
+            (None, None) => None,
         };
         self.emit_with(tx, scope, cause, at, snapshot, news, callbacks)
     }

@@ -5,6 +5,7 @@ use crate::view::PaymentView;
 use domain::gate_transaction::CancelRefusal;
 use domain::outcome::Decline;
 use domain::payment::Refusal;
+use domain::payout::{Payout, PayoutRefusal};
 use domain::refund::RefundRefusal;
 use domain::test_clock::AdvanceRefusal;
 use domain::webhook::WebhookEndpoint;
@@ -38,6 +39,11 @@ pub enum Error {
     Refund {
         refusal: RefundRefusal,
         payment: Box<PaymentView>,
+    },
+    /// With the payout as it is stored, unless the refused command was to create it.
+    Payout {
+        refusal: PayoutRefusal,
+        payout: Option<Box<Payout>>,
     },
     /// Card data is wrong, or the bank refuses to have the card saved.
     Card {

@@ -18,6 +18,7 @@ pub mod ledger;
 pub mod merchants;
 pub mod payment_methods;
 pub mod payments;
+pub mod payouts;
 mod provider;
 pub mod reconcile;
 pub mod refunds;

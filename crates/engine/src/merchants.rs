@@ -69,14 +69,15 @@ impl Engine {
             .await
     }
 
-    /// The standard fee group; made at first use: 2.9 % and 25 minor units a capture, any currency.
+    /// The standard fee group; made at first use: 2.9 % and 25 minor units a capture, payouts free, any
+    /// currency.
     fn standard_group(&self, tx: &mut Tx<'_>) -> Result<FeeGroupId, Error> {
         if let Some(id) = store::fees::group_by_name(tx, STANDARD_GROUP)? {
             return Ok(id);
         }
         let id = self.ids.next();
         store::fees::insert_group(tx, id, STANDARD_GROUP, self.now())?;
-        let rule = FeeRule {
+        let capture = FeeRule {
             operation: FeeOperation::Capture,
             currency: None,
             fixed: 25,
@@ -86,7 +87,9 @@ impl Engine {
             max: None,
             rounding: Rounding::HalfUp,
         };
-        store::fees::put_rule(tx, id, &rule)?;
+        let payout = FeeRule { operation: FeeOperation::Payout, fixed: 0, basis_points: 0, ..capture };
+        store::fees::put_rule(tx, id, &capture)?;
+        store::fees::put_rule(tx, id, &payout)?;
         Ok(id)
     }
 

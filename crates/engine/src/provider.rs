@@ -12,11 +12,11 @@ use crate::settings::Settings;
 use crate::view::{Outcome, View, payment_view};
 use crate::{Engine, ids};
 use connectors::{
-    AuthoriseOrder, ChallengeAnswer, ChangeOrder, Connector, MethodInput, RefundOrder, TokeniseRefusal,
-    Tokenised,
+    AuthoriseOrder, ChallengeAnswer, ChangeOrder, Connector, MethodInput, PayoutOrder, RefundOrder,
+    TokeniseRefusal, Tokenised,
 };
-use domain::id::{AttemptId, ClockId, JobId, PaymentId, PaymentMethodId, RefundId, TypedId};
-use domain::outcome::{AuthoriseOutcome, ChangeOutcome};
+use domain::id::{AttemptId, ClockId, JobId, PaymentId, PaymentMethodId, PayoutId, RefundId, TypedId};
+use domain::outcome::{AuthoriseOutcome, ChangeOutcome, PayoutOutcome};
 use domain::payment::OperationKind;
 use domain::payment_method::PaymentMethod;
 use domain::scope::{Mode, Scope};
@@ -35,11 +35,25 @@ const ASK_AGAIN_MAX_US: i64 = 10 * MINUTE;
 pub(crate) enum Order {
     Authorise(AuthoriseOrder),
     Authenticated(AuthoriseOrder, ChallengeAnswer),
-    FindAttempt { attempt: String, now: Timestamp },
+    FindAttempt {
+        attempt: String,
+        now: Timestamp,
+    },
     Change(OperationKind, ChangeOrder),
     Reverse(ChangeOrder),
     Refund(RefundOrder),
     FindRefund(RefundOrder),
+    Payout(PayoutOrder),
+    /// `again`: what to send if the provider never saw it.
+    FindPayout {
+        payout: String,
+        now: Timestamp,
+        again: Option<Box<PayoutOrder>>,
+    },
+    CancelPayout {
+        payout: String,
+        now: Timestamp,
+    },
 }
 
 /// Whom the answer is about.
@@ -48,6 +62,7 @@ pub(crate) enum Subject {
     Attempt { payment: PaymentId, attempt: AttemptId },
     Change { payment: PaymentId, attempt: AttemptId, kind: OperationKind },
     Refund { payment: PaymentId, refund: RefundId },
+    Payout { payout: PayoutId },
     Reversal { payment: PaymentId, attempt: AttemptId },
 }
 
@@ -97,6 +112,7 @@ pub(crate) enum Step {
 pub(crate) enum ProviderAnswer {
     Authorise(AuthoriseOutcome),
     Change(ChangeOutcome),
+    Payout(PayoutOutcome),
 }
 
 /// Which payment method a command uses.
@@ -185,6 +201,7 @@ impl Engine {
             Subject::Attempt { attempt, .. } => (JobKind::ReconcileAttempt, attempt.to_string()),
             Subject::Change { attempt, .. } => (JobKind::ReconcileChange, attempt.to_string()),
             Subject::Refund { refund, .. } => (JobKind::ReconcileRefund, refund.to_string()),
+            Subject::Payout { payout } => (JobKind::ReconcilePayout, payout.to_string()),
             Subject::Reversal { attempt, .. } => (JobKind::ReverseAttempt, attempt.to_string()),
         };
         let key = origin.cause.idempotency_key.clone();
@@ -224,6 +241,7 @@ impl Engine {
             Subject::Change { .. } | Subject::Refund { .. } | Subject::Reversal { .. } => {
                 ProviderAnswer::Change(ChangeOutcome::Unknown)
             }
+            Subject::Payout { .. } => ProviderAnswer::Payout(PayoutOutcome::Unknown),
         };
         let Some(connector) = self.connectors.get(&ask.connector) else {
             tracing::error!(connector = ask.connector, "a payment needs a connector that this build lacks");
@@ -269,6 +287,9 @@ impl Engine {
             }
             (Subject::Reversal { payment, attempt }, ProviderAnswer::Change(outcome)) => {
                 self.apply_to_reversal(tx, ask, payment, attempt, outcome)
+            }
+            (Subject::Payout { payout }, ProviderAnswer::Payout(outcome)) => {
+                self.apply_to_payout(tx, ask, payout, outcome)
             }
             (subject, answer) => Err(Error::Internal(format!("{answer:?} is no answer about {subject:?}"))),
         }
@@ -420,6 +441,20 @@ async fn send(connector: &dyn Connector, order: Order) -> ProviderAnswer {
                 return ProviderAnswer::Change(connector.refund(order).await);
             }
             ProviderAnswer::Change(found)
+        }
+        Order::Payout(order) => ProviderAnswer::Payout(connector.payout(order).await),
+        Order::FindPayout { payout, now, again } => {
+            let found = connector.find_payout(payout, now).await;
+            match again {
+                // As with refunds: one that never arrived is sent again under the same reference.
+                Some(order) if found == PayoutOutcome::NotFound => {
+                    ProviderAnswer::Payout(connector.payout(*order).await)
+                }
+                _ => ProviderAnswer::Payout(found),
+            }
+        }
+        Order::CancelPayout { payout, now } => {
+            ProviderAnswer::Payout(connector.cancel_payout(payout, now).await)
         }
     }
 }

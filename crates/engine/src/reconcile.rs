@@ -93,6 +93,7 @@ impl Engine {
             JobKind::ReconcileAttempt => self.about_attempt(tx, job)?,
             JobKind::ReconcileChange => self.about_change(tx, job)?,
             JobKind::ReconcileRefund => self.about_refund(tx, job)?,
+            JobKind::ReconcilePayout => self.about_payout(tx, job)?,
             JobKind::ReverseAttempt => self.about_reversal(tx, job)?,
         };
         let Some((connector, order, subject)) = question else {

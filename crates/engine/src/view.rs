@@ -11,6 +11,7 @@ use domain::gate_transaction::GateTransaction;
 use domain::merchant::MerchantProfile;
 use domain::payment::Payment;
 use domain::payment_method::{MethodFacts, PaymentMethod};
+use domain::payout::Payout;
 use domain::refund::Refund;
 use domain::storefront::Storefront;
 use domain::test_clock::TestClock;
@@ -105,6 +106,7 @@ pub struct Snapshot {
     pub payment: Option<PaymentView>,
     pub attempt: Option<Attempt>,
     pub refund: Option<Refund>,
+    pub payout: Option<Payout>,
     pub customer: Option<Customer>,
     pub method: Option<PaymentMethod>,
     pub clock: Option<TestClock>,
@@ -136,6 +138,7 @@ impl From<&CurrencyBalance> for Balance {
 pub enum View {
     Payment(PaymentView),
     Refund(Refund),
+    Payout(Payout),
     Customer(Customer),
     PaymentMethod(PaymentMethod),
     Endpoint(EndpointView),
@@ -156,6 +159,8 @@ pub enum Outcome {
         payment: PaymentView,
         reason: String,
     },
+    /// The provider could not cancel the payout any more.
+    NotCanceled(Box<Payout>),
 }
 
 /// The view of a payment that was just read or changed in `tx`.

@@ -7,10 +7,11 @@ use domain::balance::{BalanceTransaction, CurrencyBalance};
 use domain::customer::Customer;
 use domain::event::Event;
 use domain::id::{
-    AttemptId, ClockId, CustomerId, EventId, JournalId, PaymentId, PaymentMethodId, RefundId,
+    AttemptId, ClockId, CustomerId, EventId, JournalId, PaymentId, PaymentMethodId, PayoutId, RefundId,
     WebhookEndpointId,
 };
 use domain::payment_method::{MethodKind, PaymentMethod};
+use domain::payout::{Payout, PayoutStatus};
 use domain::refund::Refund;
 use domain::scope::Scope;
 use domain::test_clock::TestClock;
@@ -45,6 +46,10 @@ impl<'a, 't> Views<'a, 't> {
 
     pub fn refund(&mut self, id: RefundId) -> Result<Option<Refund>, Error> {
         Ok(store::refunds::get(self.tx, self.scope, id)?)
+    }
+
+    pub fn payout(&mut self, id: PayoutId) -> Result<Option<Payout>, Error> {
+        Ok(store::payouts::get(self.tx, self.scope, id)?)
     }
 
     pub fn customer(&mut self, id: CustomerId) -> Result<Option<Customer>, Error> {
@@ -110,6 +115,14 @@ impl<'a, 't> Views<'a, 't> {
         query: &PageQuery,
     ) -> Result<Page<Refund>, Error> {
         found(store::refunds::list(self.tx, self.scope, payment, attempt, query)?, query)
+    }
+
+    pub fn payouts(
+        &mut self,
+        status: Option<PayoutStatus>,
+        query: &PageQuery,
+    ) -> Result<Page<Payout>, Error> {
+        found(store::payouts::list(self.tx, self.scope, status, query)?, query)
     }
 
     pub fn customers(

@@ -14,6 +14,7 @@ text_enum! {
         ReconcileAttempt = "reconcile_attempt",
         ReconcileChange = "reconcile_change",
         ReconcileRefund = "reconcile_refund",
+        ReconcilePayout = "reconcile_payout",
         /// Undoes a charge whose approval came after its payment had been given up.
         ReverseAttempt = "reverse_attempt",
     }

@@ -171,7 +171,10 @@ pub fn merchant_balances(tx: &mut Tx<'_>, scope: Scope) -> Result<Vec<CurrencyBa
             AccountKind::MerchantAvailable => balance.available = amount,
             AccountKind::RefundTransit => balance.refund_transit = amount,
             AccountKind::AcquirerReceivable
+            | AccountKind::PayoutTransit
+            | AccountKind::Bank
             | AccountKind::FeeProcessing
+            | AccountKind::FeePayout
             | AccountKind::AuthOpen
             | AccountKind::AuthContra => {}
         }

@@ -4,7 +4,7 @@ use crate::error::StoreError;
 use crate::ledger::{JOURNAL_COLUMNS, journal_row};
 use crate::params;
 use crate::tx::{Param, Row, Tx};
-use domain::id::{AttemptId, Core, JournalId, MerchantId, PaymentId, RefundId, TypedId};
+use domain::id::{AttemptId, Core, JournalId, MerchantId, PaymentId, PayoutId, RefundId, TypedId};
 use domain::ledger::AccountKind;
 
 /// Offending rows named per check; the rest are only counted.
@@ -55,6 +55,7 @@ fn name(row: &mut Row<'_>) -> Result<String, StoreError> {
         ("payment", Some(c)) => PaymentId(c).to_string(),
         ("attempt", Some(c)) => AttemptId(c).to_string(),
         ("refund", Some(c)) => RefundId(c).to_string(),
+        ("payout", Some(c)) => PayoutId(c).to_string(),
         ("merchant", Some(c)) => MerchantId(c).to_string(),
         (other, Some(c)) => format!("{other} {}", c.base62()),
         (other, None) => other.to_owned(),
@@ -168,6 +169,41 @@ const RULES: &[(&str, &str, &str)] = &[
          AND r.currency = a.currency AND r.status = 'pending'), 0)",
     ),
     (
+        "open payouts, with their fees, are what is in payout transit",
+        "SELECT COUNT(*) FROM ledger_accounts WHERE kind = 'payout_transit'",
+        "SELECT a.currency, a.merchant, CAST(COALESCE(SUM(e.amount), 0) AS BIGINT) FROM ledger_accounts a \
+         LEFT JOIN entries e ON e.account = a.id WHERE a.kind = 'payout_transit' \
+         GROUP BY a.id, a.currency, a.merchant, a.live HAVING -COALESCE(SUM(e.amount), 0) <> \
+         COALESCE((SELECT SUM(p.amount + p.fee) FROM payouts p WHERE p.merchant = a.merchant AND p.live = a.live \
+         AND p.currency = a.currency AND p.status IN ('pending', 'in_transit')), 0)",
+    ),
+    (
+        "every payout has the journal that took amount and fee, and, once it ended, the one of its end",
+        "SELECT COUNT(*) FROM payouts",
+        "SELECT 'payout', p.id, p.amount FROM payouts p \
+         LEFT JOIN journals b ON b.id = p.journal AND b.kind = 'payout_created' \
+         LEFT JOIN journals c ON c.id = p.closing_journal AND c.kind = 'payout_' || p.status AND c.object = b.object \
+         WHERE b.id IS NULL OR (c.id IS NULL) <> (p.status IN ('pending', 'in_transit')) \
+         OR (SELECT COALESCE(SUM(e.amount), 0) FROM entries e JOIN ledger_accounts a ON a.id = e.account \
+         WHERE e.journal = p.journal AND a.kind = 'payout_transit') <> -(p.amount + p.fee)",
+    ),
+    (
+        "no payout has two ends",
+        "SELECT COUNT(*) FROM payouts WHERE closing_journal IS NOT NULL",
+        "SELECT object, NULL, CAST(COUNT(*) AS BIGINT) FROM journals \
+         WHERE kind IN ('payout_paid', 'payout_failed', 'payout_canceled') GROUP BY merchant, live, object \
+         HAVING COUNT(*) > 1",
+    ),
+    (
+        "what left a bank is what its paid payouts say",
+        "SELECT COUNT(*) FROM ledger_accounts WHERE kind = 'bank'",
+        "SELECT a.currency, a.merchant, CAST(COALESCE(SUM(e.amount), 0) AS BIGINT) FROM ledger_accounts a \
+         LEFT JOIN entries e ON e.account = a.id WHERE a.kind = 'bank' \
+         GROUP BY a.id, a.currency, a.merchant, a.live, a.owner HAVING -COALESCE(SUM(e.amount), 0) <> \
+         COALESCE((SELECT SUM(p.amount) FROM payouts p WHERE p.merchant = a.merchant AND p.live = a.live \
+         AND p.currency = a.currency AND p.provider = a.owner AND p.status = 'paid'), 0)",
+    ),
+    (
         "a merchant's balance transactions sum to pending and available",
         "SELECT COUNT(*) FROM balance_transactions",
         "SELECT b.currency, b.merchant, CAST(b.s + COALESCE(l.s, 0) AS BIGINT) FROM (SELECT merchant, live, currency, \
@@ -189,6 +225,15 @@ const RULES: &[(&str, &str, &str)] = &[
          ON e.object = p.id AND e.type IN ('payment_intent.succeeded', 'payment_intent.canceled') \
          GROUP BY p.id, p.status HAVING COUNT(e.id) <> CASE WHEN p.status IN ('succeeded', 'canceled') \
          THEN 1 ELSE 0 END",
+    ),
+    (
+        "every payout has its created event, and exactly one that says how it ended",
+        "SELECT COUNT(*) FROM payouts",
+        "SELECT 'payout', p.id, CAST(COUNT(e.id) AS BIGINT) FROM payouts p LEFT JOIN events e ON e.object = p.id \
+         AND e.type IN ('payout.created', 'payout.paid', 'payout.failed', 'payout.canceled') \
+         GROUP BY p.id, p.status HAVING COUNT(e.id) <> CASE WHEN p.status IN ('pending', 'in_transit') THEN 1 ELSE 2 END \
+         OR SUM(CASE WHEN e.type = 'payout.created' THEN 1 ELSE 0 END) <> 1 \
+         OR SUM(CASE WHEN e.type = 'payout.' || p.status THEN 1 ELSE 0 END) <> COUNT(e.id) - 1",
     ),
 ];
 

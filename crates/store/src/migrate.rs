@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 pub const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "init", include_str!("../migrations/0001_init.sql")),
     (2, "checkouts", include_str!("../migrations/0002_checkouts.sql")),
+    (3, "payouts", include_str!("../migrations/0003_payouts.sql")),
 ];
 
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_migrations

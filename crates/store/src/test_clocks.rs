@@ -61,6 +61,7 @@ pub fn release(tx: &mut Tx<'_>, id: ClockId, now: Timestamp) -> Result<(), Store
     tx.execute("UPDATE payments SET clock = NULL WHERE clock = ?1", params![id])?;
     tx.execute("UPDATE checkouts SET clock = NULL WHERE clock = ?1", params![id])?;
     tx.execute("UPDATE customers SET clock = NULL WHERE clock = ?1", params![id])?;
+    tx.execute("UPDATE payouts SET clock = NULL WHERE clock = ?1", params![id])?;
     tx.execute("UPDATE jobs SET clock = NULL, due_at = ?1 WHERE clock = ?2", params![now, id])?;
     Ok(())
 }

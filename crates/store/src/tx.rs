@@ -188,6 +188,7 @@ id_cells!(
     PaymentMethodId,
     CustomerId,
     RefundId,
+    PayoutId,
     EventId,
     SnapshotId,
     WebhookEndpointId,
@@ -199,7 +200,6 @@ id_cells!(
     RequestId,
     NodeId,
     GateTokenId,
-    PayoutId,
 );
 
 macro_rules! text_cells {
@@ -225,6 +225,8 @@ text_cells!(
     domain::attempt::AttemptStatus,
     domain::refund::RefundStatus,
     domain::refund::RefundReason,
+    domain::payout::PayoutStatus,
+    domain::payout::PayoutCall,
     domain::outcome::RiskLevel,
     domain::payment_method::MethodKind,
     domain::merchant::KeyKind,

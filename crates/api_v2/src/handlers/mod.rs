@@ -6,6 +6,7 @@ pub mod customers;
 pub mod events;
 pub mod payment_intents;
 pub mod payment_methods;
+pub mod payouts;
 pub mod refunds;
 pub mod shared;
 pub mod test_helpers;

@@ -3,7 +3,9 @@
 mod money;
 mod objects;
 
-pub use money::{balance, balance_transaction, charge, payment_intent, payment_intent_public, refund};
+pub use money::{
+    balance, balance_transaction, charge, payment_intent, payment_intent_public, payout, refund,
+};
 pub use objects::{
     clock, clock_deleted, customer, delivery, endpoint_deleted, event, payment_method, webhook_endpoint,
 };
@@ -47,6 +49,7 @@ pub fn view(urls: &Urls, view: &View) -> Value {
     match view {
         View::Payment(v) => payment_intent(urls, v),
         View::Refund(v) => refund(v),
+        View::Payout(v) => payout(v),
         View::Customer(v) => customer(v),
         View::PaymentMethod(v) => payment_method(v),
         View::Endpoint(v) => webhook_endpoint(&v.endpoint, v.secret.as_deref()),

@@ -1,9 +1,10 @@
 use super::{address, metadata, objects, shipping};
 use domain::attempt::{Attempt, AttemptStatus};
-use domain::balance::{BalanceTransaction, CurrencyBalance};
+use domain::balance::{BalanceKind, BalanceTransaction, CurrencyBalance};
 use domain::outcome::RiskLevel;
 use domain::payment::{Payment, PaymentError};
 use domain::payment_method::{BillingDetails, MethodFacts};
+use domain::payout::{Payout, PayoutStatus};
 use domain::refund::Refund;
 use engine::view::{ChargeView, PaymentView};
 use serde_json::{Value, json};
@@ -259,7 +260,53 @@ pub fn refund(r: &Refund) -> Value {
     })
 }
 
+/// A payout. Its destination is shown in place, since bank accounts are no objects of their own here.
+pub fn payout(p: &Payout) -> Value {
+    let d = &p.destination;
+    json!({
+        "id": p.id.to_string(),
+        "object": "payout",
+        "amount": p.amount,
+        "arrival_date": p.arrival_date.secs(),
+        "automatic": false,
+        "balance_transaction": p.journal.to_string(),
+        "created": p.created_at.secs(),
+        "currency": p.currency.lower(),
+        "description": p.description,
+        "destination": {
+            "object": d.kind.as_str(),
+            "account_holder_name": d.holder,
+            "bank_name": d.bank_name,
+            "country": d.country,
+            "currency": p.currency.lower(),
+            "last4": d.last4,
+            "swift": d.swift,
+        },
+        "failure_balance_transaction": put_back(p),
+        "failure_code": p.failure_code,
+        "failure_message": p.failure_message,
+        "livemode": p.scope.mode.is_live(),
+        "metadata": metadata(&p.metadata),
+        "method": "standard",
+        "original_payout": null,
+        "reconciliation_status": "not_applicable",
+        "reversed_by": null,
+        "source_type": "card",
+        "statement_descriptor": null,
+        "status": p.status.as_str(),
+        "type": d.kind.as_str(),
+    })
+}
+
+/// The transaction by which a failed or canceled payout came back.
+fn put_back(p: &Payout) -> Option<String> {
+    let back = matches!(p.status, PayoutStatus::Failed | PayoutStatus::Canceled);
+    p.closing_journal.filter(|_| back).map(|j| j.to_string())
+}
+
 pub fn balance_transaction(b: &BalanceTransaction) -> Value {
+    let payout =
+        matches!(b.kind, BalanceKind::Payout | BalanceKind::PayoutFailure | BalanceKind::PayoutCancel);
     let fees = if b.fee == 0 {
         json!([])
     } else {
@@ -267,8 +314,8 @@ pub fn balance_transaction(b: &BalanceTransaction) -> Value {
             "amount": b.fee,
             "application": null,
             "currency": b.currency.lower(),
-            "description": "Processing fee",
-            "type": "processing_fee",
+            "description": if payout { "Payout fee" } else { "Processing fee" },
+            "type": if payout { "payout_fee" } else { "processing_fee" },
         }])
     };
     json!({
@@ -284,7 +331,11 @@ pub fn balance_transaction(b: &BalanceTransaction) -> Value {
         "fee_details": fees,
         "livemode": b.scope.mode.is_live(),
         "net": b.amount - b.fee,
-        "reporting_category": match b.kind.as_str() { "payment" => "charge", kind => kind },
+        "reporting_category": match b.kind {
+            BalanceKind::Payment => "charge",
+            BalanceKind::PayoutFailure | BalanceKind::PayoutCancel => "payout_reversal",
+            kind => kind.as_str(),
+        },
         "source": b.source,
         "status": if b.available { "available" } else { "pending" },
         "type": b.kind.as_str(),

@@ -228,6 +228,9 @@ fn event_object(urls: &Urls, event_type: EventType, s: &Snapshot, livemode: bool
             money::charge(&ChargeView { attempt: attempt.clone(), payment: payment.payment.clone() })
         }),
         T::RefundCreated | T::RefundUpdated | T::RefundFailed => s.refund.as_ref().map(money::refund),
+        T::PayoutCreated | T::PayoutUpdated | T::PayoutPaid | T::PayoutFailed | T::PayoutCanceled => {
+            s.payout.as_ref().map(money::payout)
+        }
         T::PaymentMethodAttached | T::PaymentMethodDetached | T::PaymentMethodUpdated => {
             s.method.as_ref().map(payment_method)
         }

@@ -1,8 +1,11 @@
 //! Every route with every kind of key. The routes come from the product's own table: a route without a
 //! sample here fails the test.
 
+use crate::payouts;
 use crate::support::{FORM, assert_clean, assert_same_rows, data, id, rows, send};
 use api_v2::routes::{Access, Endpoint, ROUTES};
+use domain::id::{ClockId, TypedId};
+use engine::payouts::CreatePayout;
 use serde_json::Value;
 use testkit::{Answer, TestApp, form_body};
 
@@ -15,6 +18,8 @@ struct Fixtures {
     paid: String,
     charge: String,
     refund: String,
+    payout: String,
+    payout_to_cancel: String,
     transaction: String,
     open: String,
     open_secret: String,
@@ -61,6 +66,14 @@ impl Fixtures {
         let paid = app.pay(5000, "pm_card_visa", &[("customer", &customer)]).await.expect(201);
         let refund =
             app.post("/v2/refunds", &[("payment_intent", &id(&paid)), ("amount", "100")]).await.expect(201);
+        let clock_of_payouts = clock().await;
+        // By a clock that stands still it can be canceled for as long as the test takes.
+        let waiting = async || {
+            let clock = ClockId::parse(&clock_of_payouts);
+            let new = CreatePayout { clock, ..payouts::new(app, 100, payouts::WAITS) };
+            app.engine.pay_out(app.scope(), None, new).await.expect("a payout").id.to_string()
+        };
+        app.pay(1000, "pm_card_bypassPending", &[]).await.expect(201);
         let (unpaid, to_confirm) = (open().await, open().await);
         let secret = |payment: &Value| payment["client_secret"].as_str().expect("a secret").to_owned();
         let events = app.get("/v2/events").await.expect(200);
@@ -72,6 +85,8 @@ impl Fixtures {
             paid: id(&paid),
             transaction: refund["balance_transaction"].as_str().expect("a transaction").to_owned(),
             refund: id(&refund),
+            payout: waiting().await,
+            payout_to_cancel: waiting().await,
             open_secret: secret(&unpaid),
             open: id(&unpaid),
             to_confirm_secret: secret(&to_confirm),
@@ -150,6 +165,9 @@ fn sample(f: &Fixtures, route: &Endpoint) -> Option<Sample> {
         ("GET", "/refunds") => at(&[], Empty, &[("payment_intent", &f.paid)]),
         ("GET", "/refunds/{id}") => at(&[&f.refund], Hidden, &[]),
         ("POST", "/refunds/{id}") => at(&[&f.refund], Hidden, &[("metadata[a]", "b")]),
+        ("GET", "/payouts") => at(&[], Empty, &[("status", "pending")]),
+        ("GET", "/payouts/{id}") => at(&[&f.payout], Hidden, &[]),
+        ("POST", "/payouts/{id}/cancel") => at(&[&f.payout_to_cancel], Hidden, &[]),
         ("POST", "/customers") => at(&[], Missing, &[("test_clock", &f.clock)]),
         ("GET", "/customers") => at(&[], Empty, &[("email", "a@example.com")]),
         ("GET", "/customers/{id}") => at(&[&f.customer], Hidden, &[]),

@@ -294,7 +294,7 @@ testkit::on_both_engines! {
     async fn page_parameters_have_bounds(db) {
         let app = TestApp::start(&db).await;
         app.post("/v2/customers", &[]).await.expect(201);
-        let lists = ["payment_intents", "payment_methods", "charges", "refunds", "customers", "webhook_endpoints", "events", "balance_transactions", "test_helpers/test_clocks"];
+        let lists = ["payment_intents", "payment_methods", "charges", "refunds", "payouts", "customers", "webhook_endpoints", "events", "balance_transactions", "test_helpers/test_clocks"];
         for list in lists {
             for good in ["1", "100"] {
                 app.get(&format!("/v2/{list}?limit={good}")).await.expect(200);

@@ -17,6 +17,7 @@ mod lists;
 mod log_lines;
 mod metadata;
 mod money_abuse;
+mod payouts;
 mod races;
 mod refunds;
 mod routing;

@@ -4,13 +4,14 @@
 //! therefore has a witness: the sandbox's tables count what it was really asked to do.
 
 pub mod cards;
+pub mod payouts;
 
 use crate::{
-    Answer, AuthoriseOrder, ChallengeAnswer, ChangeOrder, Connector, MethodInput, RefundOrder,
+    Answer, AuthoriseOrder, ChallengeAnswer, ChangeOrder, Connector, MethodInput, PayoutOrder, RefundOrder,
     TokeniseRefusal, Tokenised,
 };
 use cards::{Challenge, Line, RefundBehaviour, TestCard};
-use domain::outcome::{Approval, AuthoriseOutcome, ChangeOutcome, Decline, RiskLevel};
+use domain::outcome::{Approval, AuthoriseOutcome, ChangeOutcome, Decline, PayoutOutcome, RiskLevel};
 use domain::payment_method::{CardFacts, MethodFacts, MethodKind, PaypalFacts, SepaFacts, Wallet};
 use domain::time::{MICROS, Timestamp};
 use std::time::Duration;
@@ -489,6 +490,18 @@ impl Connector for Sandbox {
 
     fn find_refund(&self, refund: String, _now: Timestamp) -> Answer<'_, ChangeOutcome> {
         Box::pin(self.query_refund(refund))
+    }
+
+    fn payout(&self, order: PayoutOrder) -> Answer<'_, PayoutOutcome> {
+        Box::pin(payouts::send(&self.store, self.settle_us, order))
+    }
+
+    fn find_payout(&self, payout: String, now: Timestamp) -> Answer<'_, PayoutOutcome> {
+        Box::pin(payouts::find(&self.store, payout, now))
+    }
+
+    fn cancel_payout(&self, payout: String, now: Timestamp) -> Answer<'_, PayoutOutcome> {
+        Box::pin(payouts::cancel(&self.store, payout, now))
     }
 }
 

@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 
 text_enum! {
     /// The chart of accounts. One account of each kind per merchant, mode and currency; receivables
-    /// also per provider.
+    /// and banks also per provider.
     pub enum AccountKind {
         /// Asset: what the provider owes for captured payments.
         AcquirerReceivable = "acquirer_receivable",
@@ -24,8 +24,15 @@ text_enum! {
         MerchantAvailable = "merchant_available",
         /// Liability: taken for refunds that the provider has not answered.
         RefundTransit = "refund_transit",
+        /// Liability: taken for payouts that are not paid yet, with their fees.
+        PayoutTransit = "payout_transit",
+        /// Asset: the operator's money at a provider, from which payouts are paid. Either side: it is filled
+        /// by settlements, which are not booked yet.
+        Bank = "bank",
         /// Income: processing fees.
         FeeProcessing = "fee_processing",
+        /// Income: fees on payouts that were paid.
+        FeePayout = "fee_payout",
         /// Memo: open card authorisations.
         AuthOpen = "memo_auth_open",
         /// Memo: the other side of open authorisations.
@@ -36,12 +43,18 @@ text_enum! {
 impl AccountKind {
     /// Whether a debit makes this account's balance grow.
     pub const fn debit_normal(self) -> bool {
-        matches!(self, AccountKind::AcquirerReceivable | AccountKind::AuthOpen)
+        matches!(self, AccountKind::AcquirerReceivable | AccountKind::Bank | AccountKind::AuthOpen)
     }
 
     /// Kinds whose balance, on its normal side, may never be below zero.
     pub const fn never_negative(self) -> bool {
-        matches!(self, AccountKind::MerchantPending | AccountKind::RefundTransit | AccountKind::AuthOpen)
+        matches!(
+            self,
+            AccountKind::MerchantPending
+                | AccountKind::RefundTransit
+                | AccountKind::PayoutTransit
+                | AccountKind::AuthOpen
+        )
     }
 }
 
@@ -51,7 +64,7 @@ pub struct AccountKey {
     pub scope: Scope,
     pub currency: Currency,
     pub kind: AccountKind,
-    /// The provider of a receivable.
+    /// The provider of a receivable or a bank.
     pub owner: Option<ProviderId>,
 }
 
@@ -82,6 +95,10 @@ text_enum! {
         RefundCreated = "refund_created",
         RefundSucceeded = "refund_succeeded",
         RefundFailed = "refund_failed",
+        PayoutCreated = "payout_created",
+        PayoutPaid = "payout_paid",
+        PayoutFailed = "payout_failed",
+        PayoutCanceled = "payout_canceled",
     }
 }
 
@@ -165,6 +182,11 @@ impl JournalDraft {
     /// Credits the receivable of one provider.
     pub fn credit_provider(self, provider: ProviderId, amount: i64) -> Self {
         self.line(AccountKind::AcquirerReceivable, Some(provider), -amount)
+    }
+
+    /// Credits the bank of one provider.
+    pub fn credit_bank(self, provider: ProviderId, amount: i64) -> Self {
+        self.line(AccountKind::Bank, Some(provider), -amount)
     }
 
     /// Checks what every journal must be; called before each insert.

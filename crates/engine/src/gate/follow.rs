@@ -11,11 +11,13 @@ use domain::attempt::Attempt;
 use domain::checkout::Checkout;
 use domain::event::EventType;
 use domain::gate_operation::{
-    GateOperation, OperationKind, OperationState, OperationStatus, decline_number, refund_state, sale_state,
+    GateOperation, OperationKind, OperationState, OperationStatus, PROVIDER_REFUSED, decline_number,
+    payout_state, refund_state, sale_state,
 };
-use domain::gate_transaction::{GateTransaction, TransactionStatus, purchase_status};
+use domain::gate_transaction::{GateTransaction, TransactionStatus, payout_status, purchase_status};
 use domain::id::{Core, GateTokenId, TypedId, WebhookEndpointId};
 use domain::payment::{Payment, PaymentStatus};
+use domain::payout::Payout;
 use domain::refund::{Refund, RefundStatus};
 use domain::time::Timestamp;
 use domain::webhook::{EndpointKind, EndpointStatus, WebhookEndpoint};
@@ -72,6 +74,33 @@ impl Engine {
         books.follow_attempts(tx, &attempts, checkout.payable(payment, at))?;
         books.follow_refunds(tx, &refunds)?;
         let changed = books.follow_payment(tx, payment, &checkout, &refunds)?;
+        self.callbacks(tx, books, changed)
+    }
+
+    /// The same for a payout.
+    pub(crate) fn follow_payout(
+        &self,
+        tx: &mut Tx<'_>,
+        payout: &Payout,
+        at: Timestamp,
+    ) -> Result<Option<Callbacks>, Error> {
+        let Some(transaction) = store::gate_transactions::of_payout(tx, payout.id)? else { return Ok(None) };
+        let operations = store::gate_operations::of_transaction(tx, transaction.number)?;
+        let mut books = Books { transaction, operations, operations_changed: false, at };
+        let object = payout.id.core();
+        if let Some(place) = books.operations.iter().position(|o| o.object == Some(object)) {
+            books.change(tx, place, object, payout.amount, payout.created_at, payout_state(payout))?;
+        }
+        let t = &mut books.transaction;
+        let status = payout_status(payout);
+        let changed = t.status != status;
+        if changed {
+            (t.status, t.updated_at) = (status, at);
+            if let Some(message) = &payout.failure_message {
+                (t.last_error_code, t.last_error_message) = (PROVIDER_REFUSED, message.clone());
+            }
+            store::gate_transactions::update(tx, t)?;
+        }
         self.callbacks(tx, books, changed)
     }
 

@@ -5,6 +5,7 @@
 //! each goes through the same commands as on every other surface.
 
 mod follow;
+mod payout;
 mod purchase;
 mod recurring;
 mod refund;
@@ -12,6 +13,7 @@ mod service;
 mod show;
 
 pub(crate) use follow::{Callbacks, Target};
+pub use payout::PayoutAccount;
 pub use purchase::{Created, NewPurchase, Payer};
 pub use refund::GateRefund;
 pub(crate) use service::ServiceCache;

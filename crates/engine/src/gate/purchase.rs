@@ -16,7 +16,7 @@ use domain::checkout::{Checkout, CheckoutDetails};
 use domain::currency::Currency;
 use domain::customer::{Address, Customer};
 use domain::event::EventType;
-use domain::gate_operation::{OperationKind, OperationState};
+use domain::gate_operation::{GateOperation, OperationKind, OperationState};
 use domain::gate_transaction::{
     CODE_FEE, GateTransaction, RecurringTerms, TransactionKind, TransactionStatus,
 };
@@ -168,30 +168,39 @@ impl Engine {
             expires_at: fee.map(|_| expires_at),
             ..self.blank_transaction(storefront, new, kind, at)
         };
-        if fee.is_none() {
-            transaction.status = TransactionStatus::Failed;
-            (transaction.last_error_code, transaction.last_error_message) = (CODE_FEE, FEE_FAILED.to_owned());
-        }
-        let Some(number) = store::gate_transactions::insert(tx, &transaction)? else {
-            return Err(lost_race(tx));
-        };
-        transaction.number = number;
-        let operation_kind = match kind {
-            TransactionKind::Purchase => OperationKind::Sale,
-            TransactionKind::Payout => OperationKind::Payout,
-            TransactionKind::Recurring => OperationKind::Subscription,
-        };
         let total = transaction.amount.saturating_add(transaction.cost);
+        let failure = fee.is_none().then_some((CODE_FEE, "fee_calculator", FEE_FAILED));
+        let operation_kind = if kind == TransactionKind::Recurring {
+            OperationKind::Subscription
+        } else {
+            OperationKind::Sale
+        };
         let mut operation = first_operation(&transaction, operation_kind, total, fee.unwrap_or(0));
-        match fee {
-            None => operation.state = OperationState::internal(CODE_FEE, "fee_calculator", FEE_FAILED),
-            Some(_) => {
-                domain::gate_operation::AWAITING_FIRST_PAYMENT.clone_into(&mut operation.state.message)
-            }
-        }
-        operation.number = store::gate_operations::insert(tx, &operation)?;
-        self.tell_gate(tx, &cause, transaction.clone(), vec![operation])?;
+        domain::gate_operation::AWAITING_FIRST_PAYMENT.clone_into(&mut operation.state.message);
+        self.write_down(tx, &cause, &mut transaction, operation, failure)?;
         Ok(Created { transaction, repeated: false })
+    }
+
+    /// Stores a transaction that has one operation and moves nothing, and tells of it. `failure`: why it has
+    /// failed at once, as code, word and message.
+    pub(super) fn write_down(
+        &self,
+        tx: &mut Tx<'_>,
+        cause: &Cause,
+        transaction: &mut GateTransaction,
+        mut operation: GateOperation,
+        failure: Option<(i64, &str, &str)>,
+    ) -> Result<(), Error> {
+        if let Some((code, word, message)) = failure {
+            (transaction.status, transaction.expires_at) = (TransactionStatus::Failed, None);
+            (transaction.last_error_code, transaction.last_error_message) = (code, message.to_owned());
+            operation.state = OperationState::internal(code, word, message);
+        }
+        let number = store::gate_transactions::insert(tx, transaction)?;
+        transaction.number = number.ok_or_else(|| lost_race(tx))?;
+        operation.transaction_number = transaction.number;
+        operation.number = store::gate_operations::insert(tx, &operation)?;
+        self.tell_gate(tx, cause, transaction.clone(), vec![operation])
     }
 
     fn new_transaction(
@@ -208,7 +217,7 @@ impl Engine {
         }
     }
 
-    fn blank_transaction(
+    pub(super) fn blank_transaction(
         &self,
         storefront: &Storefront,
         new: &NewPurchase,

@@ -3,7 +3,7 @@ use crate::id::{AttemptId, Core, JournalId, RefundId};
 use crate::ledger::{AccountKind, JournalDraft};
 use crate::payment::PaymentStatus;
 use crate::refund::{Refund, RefundStatus};
-use crate::samples::{NOW, payment, provider, scope};
+use crate::samples::{NOW, payment, payout, provider, scope};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
@@ -76,6 +76,24 @@ fn the_worked_example() {
     books.post(refund_created(&failing, NOW));
     books.post(refund_failed(&failing, NOW));
     books.expect(K::MerchantAvailable, 4_743);
+    let paid = payout(3_000, 25);
+    books.post(payout_created(&paid, NOW));
+    books.expect(K::MerchantAvailable, 1_718);
+    books.expect(K::PayoutTransit, 3_025);
+    books.expect(K::FeePayout, 0);
+    books.post(payout_paid(&paid, NOW));
+    books.expect(K::PayoutTransit, 0);
+    books.expect(K::Bank, -3_000);
+    books.expect(K::FeePayout, 25);
+    for put_back in [payout_failed, payout_canceled] {
+        let back = payout(1_000, 25);
+        books.post(payout_created(&back, NOW));
+        books.expect(K::MerchantAvailable, 693);
+        books.post(put_back(&back, NOW));
+        books.expect(K::MerchantAvailable, 1_718);
+        books.expect(K::PayoutTransit, 0);
+        books.expect(K::FeePayout, 25);
+    }
     assert_eq!(books.0.values().sum::<i64>(), 0);
 }
 
@@ -106,6 +124,10 @@ proptest! {
         prop_assert!(refund_created(&refund, NOW).check().is_ok());
         prop_assert!(refund_succeeded(&refund, provider(), NOW).check().is_ok());
         prop_assert!(refund_failed(&refund, NOW).check().is_ok());
+        let payout = payout(captured, fee);
+        for recipe in [payout_created, payout_paid, payout_failed, payout_canceled] {
+            prop_assert!(recipe(&payout, NOW).check().is_ok());
+        }
     }
 }
 
