@@ -62,22 +62,14 @@ async fn purchase(signed: Signed) -> Answer {
 }
 
 async fn recurring(signed: Signed) -> Answer {
-    let (create, terms) =
-        requests::recurring(&signed.body, signed.policy).map_err(GateError::fields)?;
-    let terms = terms_of(&terms, signed.policy.now);
-    let new = new_purchase(&signed, create, Some(terms))?;
+    let (create, terms) = requests::recurring(&signed.body, signed.policy).map_err(GateError::fields)?;
+    let new = new_purchase(&signed, create, Some(terms_of(&terms)))?;
     let created = signed.app.engine.create_gate_purchase(&signed.service, new).await?;
     accepted(&signed, &created, STORED)
 }
 
-fn terms_of(r: &Recurring, now: Timestamp) -> RecurringTerms {
-    RecurringTerms {
-        // A start in the past is now.
-        start_at: r.start.unwrap_or(now).max(now),
-        end_at: r.end,
-        cycle_days: r.cycle_days,
-        trial_days: r.trial_days,
-    }
+fn terms_of(r: &Recurring) -> RecurringTerms {
+    RecurringTerms { start_at: r.start, end_at: r.end, cycle_days: r.cycle_days, trial_days: r.trial_days }
 }
 
 /// The answer to a creating call: the page, unless the transaction failed at once.
@@ -162,7 +154,11 @@ fn item(line: &OrderLine, currency: Currency) -> Option<Item> {
 fn check_service(signed: &Signed, create: &Create) -> Result<(), GateError> {
     let storefront = &signed.service.storefront;
     if storefront.status == StorefrontStatus::Disabled {
-        return Err(GateError::field(422, "meta.service_id", "The service is disabled and takes no new payments."));
+        return Err(GateError::field(
+            422,
+            "meta.service_id",
+            "The service is disabled and takes no new payments.",
+        ));
     }
     if !storefront.takes(create.currency) {
         let message = format!("payment.currency must be {}: the service sells in it.", storefront.currency);
@@ -196,8 +192,7 @@ async fn cancel(signed: Signed) -> Answer {
     let cancel = requests::cancel(&signed.body, signed.policy).map_err(GateError::fields)?;
     let engine = &signed.app.engine;
     let request_id = signed.request_id.clone();
-    let transaction =
-        engine.cancel_gate_recurring(&signed.service, cancel.payment_id, request_id).await?;
+    let transaction = engine.cancel_gate_recurring(&signed.service, cancel.payment_id, request_id).await?;
     let view = engine.show_gate_transaction(transaction.uuid).await?;
     let shown = render::transaction(&signed.app.urls, &view, Shape::Answer, true);
     Ok(("Transaction is cancelling", shown))
@@ -226,12 +221,18 @@ fn destination(company: requests::Company) -> engine::gate::PayoutAccount {
 
 async fn refund(signed: Signed) -> Answer {
     let refund = requests::refund(&signed.body, signed.policy).map_err(GateError::fields)?;
-    let transaction = signed.transaction.as_ref().ok_or_else(|| GateError::new(404, "There is no such transaction."))?;
+    let transaction =
+        signed.transaction.as_ref().ok_or_else(|| GateError::new(404, "There is no such transaction."))?;
     if refund.currency != transaction.currency {
         let message = domain::gate_operation::INVALID_AMOUNT;
-        return Err(GateError { message: message.to_owned(), ..GateError::field(422, "refund.currency", format!(
-            "refund.currency must be {}, like the transaction's.", transaction.currency
-        )) });
+        return Err(GateError {
+            message: message.to_owned(),
+            ..GateError::field(
+                422,
+                "refund.currency",
+                format!("refund.currency must be {}, like the transaction's.", transaction.currency),
+            )
+        });
     }
     let asked = GateRefund {
         amount: refund.amount,

@@ -69,8 +69,7 @@ pub fn router(app: App) -> Router {
 
 fn outside(app: &App, request: &axum::extract::Request, code: u16, message: &str) -> Response {
     let verdict = anonymous(app, request.extensions());
-    let refused =
-        if verdict.allowed { GateError::new(code, message) } else { too_many(&verdict) };
+    let refused = if verdict.allowed { GateError::new(code, message) } else { too_many(&verdict) };
     with_limits(failure(&refused, Instant::now()), &verdict)
 }
 
@@ -204,8 +203,8 @@ async fn find(
     if call.names_a_transaction() {
         let uuid = requests::transaction_uuid(body).map_err(GateError::fields)?;
         let found = app.engine.gate_transaction(uuid).await?;
-        let (transaction, service) =
-            found.ok_or_else(|| GateError::field(404, "meta.transaction_uuid", "There is no such transaction."))?;
+        let (transaction, service) = found
+            .ok_or_else(|| GateError::field(404, "meta.transaction_uuid", "There is no such transaction."))?;
         return Ok((service, Some(transaction)));
     }
     let number = requests::service_id(body).map_err(GateError::fields)?;

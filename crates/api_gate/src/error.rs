@@ -5,6 +5,7 @@ use crate::envelope::FEE_FAILED;
 use crate::render::amount_text;
 use crate::requests::Errors;
 use domain::payment::Refusal;
+use domain::payout::PayoutRefusal;
 use domain::refund::{RefundRefusal, refundable};
 use engine::Error;
 
@@ -63,6 +64,7 @@ impl From<Error> for GateError {
             Error::Refund { refusal, payment } => {
                 refund_refused(refusal, refundable(&payment.payment), &payment.payment)
             }
+            Error::Payout { refusal, .. } => payout_refused(refusal),
             Error::ProviderNotConfigured => GateError::new(
                 422,
                 "No payment system is connected to this service. The operator has to connect one.",
@@ -72,12 +74,15 @@ impl From<Error> for GateError {
                 format!("Fee calculator failed. The service's fee group has no rule for {currency}."),
             ),
             Error::Card { decline, .. } => GateError::new(422, decline.message),
-            Error::NotYet { what, .. } => GateError::new(422, format!("This needs {what}, which is not offered yet.")),
+            Error::NotYet { what, .. } => {
+                GateError::new(422, format!("This needs {what}, which is not offered yet."))
+            }
             Error::Limit { what, max } => GateError::new(422, format!("There may be at most {max} {what}.")),
             Error::Store(engine::StoreError::LockTimeout) => GateError::busy(),
             Error::Store(e) => {
                 tracing::error!(error = %e, "the database failed a request");
-                let message = "Nothing can be stored at the moment. Send the same request again: it takes effect once.";
+                let message =
+                    "Nothing can be stored at the moment. Send the same request again: it takes effect once.";
                 GateError { retry_after: Some(1), ..GateError::new(503, message) }
             }
             // These belong to requests that this surface does not have.
@@ -110,6 +115,21 @@ fn cancel_refused(refusal: domain::gate_transaction::CancelRefusal) -> GateError
     }
 }
 
+fn payout_refused(refusal: PayoutRefusal) -> GateError {
+    match refusal {
+        PayoutRefusal::AmountOutOfRange { .. } => {
+            GateError::field(422, "payment.price", "payment.price is outside what can be paid out.")
+        }
+        PayoutRefusal::BalanceInsufficient { .. } => {
+            GateError::new(crate::envelope::NOT_ENOUGH_BALANCE, "Not enough balance to hold the amount.")
+        }
+        PayoutRefusal::Busy => GateError::busy(),
+        PayoutRefusal::NotPending { status } => {
+            GateError::new(422, format!("The payout cannot be changed any more: its status is {status}."))
+        }
+    }
+}
+
 fn refund_refused(refusal: RefundRefusal, left: i64, payment: &domain::payment::Payment) -> GateError {
     const UUID: &str = "meta.transaction_uuid";
     match refusal {
@@ -117,13 +137,18 @@ fn refund_refused(refusal: RefundRefusal, left: i64, payment: &domain::payment::
             GateError::field(422, UUID, "The transaction was not paid, so nothing can be refunded.")
         }
         RefundRefusal::Busy => GateError::busy(),
-        RefundRefusal::AlreadyRefunded => {
-            GateError::field(422, UUID, "The transaction is refunded already, or refunds of all of it are under way.")
-        }
+        RefundRefusal::AlreadyRefunded => GateError::field(
+            422,
+            UUID,
+            "The transaction is refunded already, or refunds of all of it are under way.",
+        ),
         RefundRefusal::TooLarge { .. } => GateError::field(
             422,
             "refund.price",
-            format!("refund.price must be at most {}: that is left to refund.", amount_text(left, payment.currency)),
+            format!(
+                "refund.price must be at most {}: that is left to refund.",
+                amount_text(left, payment.currency)
+            ),
         ),
         RefundRefusal::BalanceInsufficient { .. } => {
             GateError::new(crate::envelope::NOT_ENOUGH_BALANCE, "Not enough balance to hold the amount.")

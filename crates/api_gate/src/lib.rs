@@ -5,6 +5,14 @@
 //! service's tokens ([`signature::SignedBody::verify`]), and only then is it taken for what it says
 //! ([`requests`]).
 
+mod callbacks;
+mod calls;
+mod dispatch;
 pub mod envelope;
+mod error;
+mod render;
 pub mod requests;
 pub mod signature;
+
+pub use callbacks::{Signing, callback_body};
+pub use dispatch::{ROUTES, router};

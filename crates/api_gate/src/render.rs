@@ -4,7 +4,7 @@
 use domain::currency::Currency;
 use domain::date::{iso_micros, plain_seconds};
 use domain::gate_operation::{GateOperation, OperationKind, OperationStatus};
-use domain::gate_transaction::{GateTransaction, RecurringTerms, TransactionKind};
+use domain::gate_transaction::{RecurringTerms, TransactionKind};
 use domain::id::{AttemptId, PayoutId, RefundId, TypedId};
 use domain::money::format_minor;
 use domain::payment_method::MethodFacts;
@@ -264,9 +264,4 @@ pub fn bare_transaction(urls: &Urls, view: &GateView) -> Value {
         fields.remove("operations");
     }
     object
-}
-
-/// The transaction that a view is of.
-pub fn of(view: &GateView) -> &GateTransaction {
-    &view.transaction
 }

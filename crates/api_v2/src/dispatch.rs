@@ -16,11 +16,10 @@ use domain::limits::IDEMPOTENCY_KEY_CHARS;
 use domain::merchant::KeyKind;
 use domain::rate::Tier;
 use engine::{Caller, IdempotentRequest, wall_clock};
-use std::net::{IpAddr, Ipv4Addr};
 use web::body::BodyRefusal;
 use web::params::{Params, echo_name};
-use web::rate_limit::Verdict;
-use web::{App, Peer, RequestId, RouteName};
+use web::rate_limit::{Verdict, address_key};
+use web::{App, RequestId, RouteName};
 
 /// Requests without a valid key, per address.
 const ANONYMOUS: Tier = Tier { per_minute: 50, per_second: 5, burst: 50 };
@@ -91,7 +90,7 @@ fn ids(path: RawPath, endpoint: &Endpoint) -> Vec<String> {
 
 /// The page of error codes; counts for no limit, but shows the caller's.
 async fn error_page(State(app): State<App>, request: axum::extract::Request) -> Response {
-    let verdict = app.limiter.peek(&address(request.extensions()), ANONYMOUS, wall_clock().0);
+    let verdict = app.limiter.peek(&address_key(request.extensions()), ANONYMOUS, wall_clock().0);
     with_limits(docs::errors().await.into_response(), &verdict)
 }
 
@@ -108,7 +107,7 @@ fn preflight(app: &App, method: &'static str, extensions: &axum::http::Extension
         HeaderValue::from_static("Authorization, Content-Type, Idempotency-Key"),
     );
     headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("3600"));
-    with_limits(response, &app.limiter.peek(&address(extensions), ANONYMOUS, wall_clock().0))
+    with_limits(response, &app.limiter.peek(&address_key(extensions), ANONYMOUS, wall_clock().0))
 }
 
 async fn unknown(State(app): State<App>, request: axum::extract::Request) -> Response {
@@ -195,19 +194,7 @@ fn unauthenticated() -> ApiError {
 }
 
 fn anonymous(app: &App, extensions: &axum::http::Extensions) -> Verdict {
-    app.limiter.take(&address(extensions), ANONYMOUS, wall_clock().0)
-}
-
-/// The bucket of whoever has no key.
-fn address(extensions: &axum::http::Extensions) -> [u8; 16] {
-    let ip = extensions.get::<Peer>().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |p| p.0.ip());
-    let mut key = [0u8; 16];
-    match ip {
-        IpAddr::V4(v4) => key[12..].copy_from_slice(&v4.octets()),
-        // One customer of an access network has a whole /64.
-        IpAddr::V6(v6) => key[..8].copy_from_slice(&v6.octets()[..8]),
-    }
-    key
+    app.limiter.take(&address_key(extensions), ANONYMOUS, wall_clock().0)
 }
 
 fn bucket(caller: &Caller) -> [u8; 16] {

@@ -1,6 +1,6 @@
 //! The command line.
 
-use crate::commands::{doctor, fees, keys, ledger, merchants, migrate};
+use crate::commands::{doctor, fees, keys, ledger, merchants, migrate, services};
 use crate::config::{Config, ConfigError, Sources};
 use crate::logging::{self, LogFormat};
 use crate::serve;
@@ -37,6 +37,9 @@ enum Command {
     /// Make, list and configure merchants
     #[command(subcommand)]
     Merchants(merchants::Command),
+    /// Make and configure Gate services, their tokens and their webhooks
+    #[command(subcommand)]
+    Services(services::Command),
     /// List and change what merchants are charged
     #[command(subcommand)]
     Fees(fees::Command),
@@ -216,6 +219,7 @@ async fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Migrate(flags) => migrate::run(&flags.load()?).await,
         Command::Keys(command) => keys::run(command).await,
         Command::Merchants(command) => merchants::run(command).await,
+        Command::Services(command) => services::run(command).await,
         Command::Fees(command) => fees::run(command).await,
         Command::Ledger(command) => ledger::run(command).await,
         Command::Doctor(flags) => doctor::run(&flags.load(Vec::new())?).await,

@@ -4,6 +4,7 @@ use crate::commands::tell;
 use crate::data_dir;
 use crate::gateway::Gateway;
 use anyhow::{Context, anyhow};
+use domain::gate_token::{PayloadDialect, SignVariant};
 use domain::id::{MerchantId, TypedId};
 use domain::merchant::KeyKind;
 use domain::rate::TierName;
@@ -16,6 +17,7 @@ use std::path::{Path, PathBuf};
 
 const FILE: &str = "demo-keys.txt";
 const NAME: &str = "Demo shop";
+const TOKEN: &str = "demo";
 
 /// The demo merchant with its test keys.
 #[derive(Clone)]
@@ -23,6 +25,9 @@ pub struct DemoShop {
     pub merchant: MerchantId,
     pub secret_key: String,
     pub publishable_key: String,
+    /// Its service on Gate, with the secret that signs.
+    pub service: i64,
+    pub gate_secret: String,
     pub tier: TierName,
     /// Where the keys are kept.
     pub file: PathBuf,
@@ -41,6 +46,14 @@ struct Keys {
     merchant: MerchantId,
     secret: String,
     publishable: String,
+    /// Not in files of versions without Gate.
+    gate: Option<GateKey>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct GateKey {
+    service: i64,
+    secret: String,
 }
 
 fn parse(text: &str) -> Option<Keys> {
@@ -52,15 +65,23 @@ fn parse(text: &str) -> Option<Keys> {
         merchant: MerchantId::parse(&value("merchant")?)?,
         secret: value("secret_key")?,
         publishable: value("publishable_key")?,
+        gate: value("gate_service")
+            .and_then(|n| n.parse().ok())
+            .zip(value("gate_secret"))
+            .map(|(service, secret)| GateKey { service, secret }),
     })
 }
 
 fn write_out(keys: &Keys) -> String {
-    format!(
+    let mut text = format!(
         "# Test keys of the demo merchant, for this gateway only. Remove this file to revoke them and get new ones at the next start.\n\
          merchant={}\nsecret_key={}\npublishable_key={}\n",
         keys.merchant, keys.secret, keys.publishable
-    )
+    );
+    if let Some(gate) = &keys.gate {
+        let _ = writeln!(text, "gate_service={}\ngate_secret={}", gate.service, gate.secret);
+    }
+    text
 }
 
 /// Finds the demo merchant and its keys, or makes what is missing; sets its tier if one is given.
@@ -74,15 +95,22 @@ pub async fn prepare(engine: &Engine, data_dir: &Path, tier: Option<TierName>) -
         Err(e) if e.kind() == io::ErrorKind::NotFound => None,
         Err(e) => return Err(e).context(format!("{} cannot be read", file.display())),
     };
-    let keys = match kept {
-        Some(keys) if still_good(engine, &keys).await? => keys,
+    let (mut keys, mut written) = match kept {
+        Some(keys) if still_good(engine, &keys).await? => (keys, true),
+        _ => (make(engine).await?, false),
+    };
+    let gate = match &keys.gate {
+        Some(gate) if gate_still_good(engine, keys.merchant, gate).await? => gate.clone(),
         _ => {
-            let keys = make(engine).await?;
-            let written = data_dir::write_private(&file, &write_out(&keys));
-            written.with_context(|| format!("{} cannot be written", file.display()))?;
-            keys
+            written = false;
+            make_gate_key(engine, keys.merchant).await?
         }
     };
+    keys.gate = Some(gate.clone());
+    if !written {
+        let written = data_dir::write_private(&file, &write_out(&keys));
+        written.with_context(|| format!("{} cannot be written", file.display()))?;
+    }
     let scope = Scope { merchant: keys.merchant, mode: Mode::Test };
     let mode = match tier {
         Some(tier) => {
@@ -95,6 +123,8 @@ pub async fn prepare(engine: &Engine, data_dir: &Path, tier: Option<TierName>) -
         merchant: keys.merchant,
         secret_key: keys.secret,
         publishable_key: keys.publishable,
+        service: gate.service,
+        gate_secret: gate.secret,
         tier,
         file,
     })
@@ -110,6 +140,32 @@ async fn still_good(engine: &Engine, keys: &Keys) -> anyhow::Result<bool> {
         }
     }
     Ok(true)
+}
+
+async fn gate_still_good(engine: &Engine, merchant: MerchantId, gate: &GateKey) -> anyhow::Result<bool> {
+    let service = engine.gate_service(gate.service).await;
+    let service = service.map_err(|e| anyhow!("the demo service: {}", tell(&e)))?;
+    let scope = Scope { merchant, mode: Mode::Test };
+    Ok(service
+        .is_some_and(|s| s.storefront.scope == scope && s.tokens.iter().any(|t| t.secret == gate.secret)))
+}
+
+/// A fresh token of the merchant's first service; the demo's earlier one ends.
+async fn make_gate_key(engine: &Engine, merchant: MerchantId) -> anyhow::Result<GateKey> {
+    let fault = |e: engine::Error| anyhow!("the demo service cannot be made: {}", tell(&e));
+    let scope = Scope { merchant, mode: Mode::Test };
+    let all = engine.storefronts().await.map_err(fault)?;
+    let service = all.iter().find(|s| s.scope == scope).map(|s| s.number);
+    let service = service.ok_or_else(|| anyhow!("the demo merchant has no storefront"))?;
+    for token in engine.tokens(service).await.map_err(fault)? {
+        if token.name == TOKEN && token.revoked_at.is_none() {
+            engine.revoke_token(token.id).await.map_err(fault)?;
+        }
+    }
+    let (variant, dialect) = (SignVariant::Folded, PayloadDialect::Y2025);
+    let made = engine.create_token(service, TOKEN.to_owned(), variant, dialect).await;
+    let (_, secret) = made.map_err(fault)?;
+    Ok(GateKey { service, secret })
 }
 
 async fn make(engine: &Engine) -> anyhow::Result<Keys> {
@@ -129,7 +185,7 @@ async fn make(engine: &Engine) -> anyhow::Result<Keys> {
     let (_, secret) = engine.create_key(scope, KeyKind::Secret, "demo".to_owned()).await.map_err(fault)?;
     let (_, publishable) =
         engine.create_key(scope, KeyKind::Publishable, "demo".to_owned()).await.map_err(fault)?;
-    Ok(Keys { merchant, secret, publishable })
+    Ok(Keys { merchant, secret, publishable, gate: None })
 }
 
 /// What the demo prints once it serves.
@@ -157,6 +213,8 @@ pub fn greeting(gateway: &Gateway, shop: &DemoShop) -> String {
     line("Tier", &format!("{}: {} requests a minute{more}", shop.tier, shop.tier.limits().per_minute));
     line("Secret key", key);
     line("Publishable key", &shop.publishable_key);
+    line("Gate service", &format!("{} (calls at {api}/api/...)", shop.service));
+    line("Gate secret", &shop.gate_secret);
     line("Keys kept in", &shop.file.display().to_string());
     let _ = write!(
         text,
@@ -181,12 +239,15 @@ mod tests {
             merchant: MerchantId(Core([7; 12])),
             secret: "sk_test_x".to_owned(),
             publishable: "pk_test_y".to_owned(),
+            gate: Some(GateKey { service: 7, secret: "z".to_owned() }),
         };
         let read = parse(&write_out(&keys)).expect("parsed");
         assert_eq!(
-            (read.merchant, read.secret, read.publishable),
-            (keys.merchant, keys.secret, keys.publishable)
+            (read.merchant, read.secret, read.publishable, read.gate),
+            (keys.merchant, keys.secret, keys.publishable, keys.gate)
         );
+        let older = parse(&format!("merchant={}\nsecret_key=a\npublishable_key=b\n", keys.merchant));
+        assert_eq!(older.expect("parsed").gate, None);
         assert!(parse("").is_none() && parse("merchant=x\nsecret_key=a\npublishable_key=b\n").is_none());
     }
 }

@@ -184,10 +184,7 @@ pub async fn start_with(store: Store, options: GatewayOptions) -> anyhow::Result
     let engine =
         engine.map_err(|e| anyhow::anyhow!("the engine cannot start: {}", crate::commands::tell(&e)))?;
 
-    let render_event: Arc<RenderEvent> = Arc::new(move |event, kind| match kind {
-        BodyKind::V2 => api_v2::event_body(&shared_urls, event),
-        BodyKind::Gate { .. } => Vec::new(),
-    });
+    let render_event = event_renderer(shared_urls);
     let workers = Workers::start(engine.clone(), options.outbound, render_event, options.workers);
     let app = App::new(engine.clone(), urls);
     let routers = Routers::new(&app, &Health::new(store, started), &Arc::new(Metrics::new()));
@@ -200,6 +197,17 @@ pub async fn start_with(store: Store, options: GatewayOptions) -> anyhow::Result
         listeners: sockets.serve(routers, options.limits),
         listening,
         workers,
+    })
+}
+
+/// Renders the bodies of webhooks, each as the surface has it that its delivery belongs to.
+fn event_renderer(urls: Arc<Urls>) -> Arc<RenderEvent> {
+    Arc::new(move |event, kind| match kind {
+        BodyKind::V2 => api_v2::event_body(&urls, event),
+        BodyKind::Gate { secret, variant, dialect } => {
+            let signing = api_gate::Signing { secret, variant: *variant, dialect: *dialect };
+            api_gate::callback_body(&urls, event, &signing)
+        }
     })
 }
 

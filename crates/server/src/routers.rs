@@ -33,7 +33,7 @@ impl Routers {
             .merge(metrics::routes(metrics.clone(), health.clone()))
             .fallback(async || not_found());
         Routers {
-            api: with_health(api_v2::router(app.clone())),
+            api: with_health(api_v2::router(app.clone()).merge(api_gate::router(app.clone()))),
             admin: finish(admin),
             public: with_health(pages::router(app.clone())),
             stripe: with_health(api_v2::root_router(app.clone())),

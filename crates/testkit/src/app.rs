@@ -10,6 +10,7 @@ use domain::id::MerchantId;
 use domain::merchant::KeyKind;
 use domain::rate::TierName;
 use domain::scope::{Mode, Scope};
+use engine::events::{BodyKind, RenderEvent};
 use engine::merchants::ModeChanges;
 use engine::{Engine, Options, Vault};
 use http_body_util::BodyExt;
@@ -78,7 +79,7 @@ impl TestApp {
                 .await
                 .expect("the engine starts");
         let app = App::new(engine.clone(), Urls::clone(&urls));
-        let api = web::middleware::wrap(api_v2::router(app.clone()));
+        let api = web::middleware::wrap(api_v2::router(app.clone()).merge(api_gate::router(app.clone())));
         let pages = web::middleware::wrap(pages::router(app));
         let (merchant, keys) = new_merchant(&engine, "Test shop", options.tier).await;
         let [sk, pk, sk_live, pk_live] = keys;
@@ -202,6 +203,17 @@ impl TestApp {
             assert_eq!(check.broken, 0, "{}: {:?}", check.rule, check.offenders);
         }
     }
+}
+
+/// Renders the bodies of webhooks of every surface.
+pub fn event_renderer(urls: Arc<Urls>) -> Arc<RenderEvent> {
+    Arc::new(move |event, kind| match kind {
+        BodyKind::V2 => api_v2::event_body(&urls, event),
+        BodyKind::Gate { secret, variant, dialect } => {
+            let signing = api_gate::Signing { secret, variant: *variant, dialect: *dialect };
+            api_gate::callback_body(&urls, event, &signing)
+        }
+    })
 }
 
 async fn new_merchant(engine: &Engine, name: &str, tier: TierName) -> (MerchantId, [String; 4]) {

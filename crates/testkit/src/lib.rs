@@ -9,7 +9,7 @@ mod random;
 mod receiver;
 pub mod walk;
 
-pub use app::{Answer, AppOptions, MASTER_KEY, TestApp, form_body};
+pub use app::{Answer, AppOptions, MASTER_KEY, TestApp, event_renderer, form_body};
 pub use db::{Db, Kind};
 pub use random::Random;
 pub use receiver::{Received, Receiver};

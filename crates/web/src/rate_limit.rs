@@ -6,9 +6,12 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher, RandomState};
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use domain::rate::Tier;
+
+use crate::Peer;
 
 /// Keys whose counts are kept at once; bounds memory when keys are many or made up.
 pub const MAX_KEYS: usize = 100_000;
@@ -26,6 +29,18 @@ const GROUP_US: i64 = WINDOW_US / 100;
 const JITTER_US: i64 = 2 * SECOND_US;
 /// The pause asked for when a tier never lets anything pass.
 const NEVER_US: i64 = WINDOW_US;
+
+/// The bucket of whoever has no credential: the peer's address.
+pub fn address_key(extensions: &axum::http::Extensions) -> [u8; 16] {
+    let ip = extensions.get::<Peer>().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |p| p.0.ip());
+    let mut key = [0u8; 16];
+    match ip {
+        IpAddr::V4(v4) => key[12..].copy_from_slice(&v4.octets()),
+        // One customer of an access network has a whole /64.
+        IpAddr::V6(v6) => key[..8].copy_from_slice(&v6.octets()[..8]),
+    }
+    key
+}
 
 /// What the limiter says of one request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -31,6 +31,7 @@ const FUNDS: i64 = 9_685;
 pub fn new(app: &TestApp, amount: i64, account: &str) -> CreatePayout {
     let account = AccountNumber::parse(account).expect("an account");
     CreatePayout {
+        storefront: None,
         id: app.engine.payout_id(),
         amount,
         currency: Currency::EUR,

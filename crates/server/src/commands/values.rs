@@ -1,7 +1,8 @@
 //! Values as operators write and read them.
 
+pub(super) use domain::date::plain_seconds as show_time;
 use domain::scope::Mode;
-use domain::time::{DAY, HOUR, MICROS, MINUTE, Timestamp};
+use domain::time::{DAY, HOUR, MICROS, MINUTE};
 
 /// Longest settlement delay: a year.
 const DELAY_MAX_DAYS: i64 = 365;
@@ -41,23 +42,6 @@ pub(super) fn show_delay(micros: i64) -> String {
     }
 }
 
-/// `2026-11-21 02:42:05`, UTC.
-pub(super) fn show_time(at: Timestamp) -> String {
-    let (days, seconds) = (at.secs().div_euclid(86_400), at.secs().rem_euclid(86_400));
-    // Howard Hinnant's civil_from_days: years are counted from March of year 0, so that the leap day is
-    // the last of a year.
-    let shifted = days + 719_468;
-    let (era, day_of_era) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));
-    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
-    let (hour, minute, second) = (seconds / 3_600, seconds / 60 % 60, seconds % 60);
-    format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}")
-}
-
 /// Lines of columns, each as wide as its widest cell.
 pub(super) fn table(rows: &[Vec<String>]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
@@ -86,6 +70,7 @@ fn printable(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use domain::time::Timestamp;
 
     #[test]
     fn delays_read_back() {

@@ -70,7 +70,7 @@ pub fn work(app: &TestApp, options: WorkerOptions) -> Workers {
     Workers::start(
         app.engine.clone(),
         outbound::Client::new(),
-        api_v2::event_renderer(app.urls.clone()),
+        testkit::event_renderer(app.urls.clone()),
         options,
     )
 }

@@ -62,7 +62,7 @@ impl Bench {
     }
 
     pub fn work(&self, options: WorkerOptions) -> Workers {
-        let render = Arc::new(|view: &engine::view::EventView| {
+        let render = Arc::new(|view: &engine::view::EventView, _: &engine::events::BodyKind| {
             format!("{{\"id\":\"{}\"}}", view.event.id).into_bytes()
         });
         Workers::start(self.engine.clone(), outbound::Client::new(), render, options)
