@@ -76,7 +76,7 @@ const PYTHON: Requirement = Requirement {
     present: || find_python().is_some(),
 };
 const PHP: Requirement = Requirement {
-    what: "PHP 7.1 or newer for the command line (php on PATH, or PAYMENTGATE_PHP)",
+    what: "PHP 7.3 or newer for the command line (php on PATH, or PAYMENTGATE_PHP)",
     packages: &["php-cli"],
     present: || find_php().is_some(),
 };
@@ -130,7 +130,7 @@ fn find_chromedriver() -> Option<PathBuf> {
 /// A PHP with 64-bit integers and the functions that the client of `tests/clients/php` uses.
 fn find_php() -> Option<PathBuf> {
     const CHECK: &str =
-        "exit((int) (PHP_VERSION_ID < 70100 || PHP_INT_SIZE < 8 || !function_exists('json_decode')));";
+        "exit((int) (PHP_VERSION_ID < 70300 || PHP_INT_SIZE < 8 || !function_exists('json_decode')));";
     let candidates = named_by("PAYMENTGATE_PHP").into_iter().chain(on_path("php"));
     candidates.into_iter().find(|php| succeeds(Command::new(php).args(["-r", CHECK])))
 }

@@ -3,7 +3,7 @@
 declare(strict_types=1);
 
 /**
- * Signs and checks the JSON bodies of PaymentGate's Gate API. PHP 7.1 or newer, no dependencies.
+ * Signs and checks the JSON bodies of PaymentGate's Gate API. PHP 7.3 or newer, no dependencies.
  *
  *     $body = ['meta' => ['service_id' => 948, 'payment_id' => 'order-1'],
  *              'payment' => ['price' => '100.00', 'currency' => 'EUR']];
