@@ -3,6 +3,7 @@
 
 mod app;
 pub mod bench;
+mod cluster;
 mod db;
 pub mod kill;
 mod random;
@@ -10,6 +11,7 @@ mod receiver;
 pub mod walk;
 
 pub use app::{Answer, AppOptions, MASTER_KEY, TestApp, form_body};
+pub use cluster::Cluster;
 pub use db::{Db, Kind};
 pub use random::Random;
 pub use receiver::{Received, Receiver};
