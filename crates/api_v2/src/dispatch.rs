@@ -16,7 +16,7 @@ use domain::limits::IDEMPOTENCY_KEY_CHARS;
 use domain::merchant::KeyKind;
 use domain::rate::Tier;
 use engine::{Caller, IdempotentRequest, wall_clock};
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use web::body::BodyRefusal;
 use web::params::{Params, echo_name};
 use web::rate_limit::Verdict;
@@ -198,11 +198,22 @@ fn anonymous(app: &App, extensions: &axum::http::Extensions) -> Verdict {
     app.limiter.take(&address(extensions), ANONYMOUS, wall_clock().0)
 }
 
+fn peer(extensions: &axum::http::Extensions) -> IpAddr {
+    extensions.get::<Peer>().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |p| p.0.ip())
+}
+
+/// The address of whoever has no key, as the audit log names it: as wide as its bucket.
+fn shown_address(extensions: &axum::http::Extensions) -> String {
+    match peer(extensions) {
+        IpAddr::V4(v4) => v4.to_string(),
+        IpAddr::V6(v6) => format!("{}/64", Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64)),
+    }
+}
+
 /// The bucket of whoever has no key.
 fn address(extensions: &axum::http::Extensions) -> [u8; 16] {
-    let ip = extensions.get::<Peer>().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |p| p.0.ip());
     let mut key = [0u8; 16];
-    match ip {
+    match peer(extensions) {
         IpAddr::V4(v4) => key[12..].copy_from_slice(&v4.octets()),
         // One customer of an access network has a whole /64.
         IpAddr::V6(v6) => key[..8].copy_from_slice(&v6.octets()[..8]),
@@ -264,6 +275,9 @@ async fn identify(
     extensions: &axum::http::Extensions,
 ) -> Result<(Caller, Verdict), (ApiError, Verdict)> {
     let refuse = |error: ApiError| {
+        if error.status == StatusCode::UNAUTHORIZED {
+            app.engine.note_auth_failed(shown_address(extensions));
+        }
         let verdict = anonymous(app, extensions);
         let error = if verdict.allowed { error } else { too_many(&verdict) };
         (error, verdict)
@@ -272,6 +286,7 @@ async fn identify(
         uri.query().is_some_and(|q| q.split('&').any(|p| p.starts_with("api_key=") || p.starts_with("key=")));
     if in_query {
         tracing::warn!("an API key was sent in a query string, where logs keep it: rotate it");
+        app.engine.note_key_in_url(shown_address(extensions), &request_id(extensions));
         return Err(refuse(unauthenticated()));
     }
     let key = web::credentials::api_key(headers).map_err(|_| refuse(unauthenticated()))?;
@@ -311,6 +326,10 @@ impl Exchange<'_> {
         }
         match self.answer(path, body, verdict.allowed).await {
             Err(error) => {
+                if let Some(object) = &error.missing {
+                    let request = request_id(&self.parts.extensions);
+                    self.app.engine.note_missing(self.caller, object, &request);
+                }
                 let error = error.public(self.caller.kind == KeyKind::Publishable);
                 (refusal(self.app, &error, &self.parts.extensions), verdict)
             }

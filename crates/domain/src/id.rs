@@ -144,6 +144,7 @@ typed_ids! {
     FeeGroupId = "fee";
     RequestId = "req";
     NodeId = "node";
+    AuditId = "aud";
 }
 
 #[cfg(test)]

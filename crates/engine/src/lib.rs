@@ -4,6 +4,7 @@
 //! one; see `provider.rs`. Everything that a change causes (journal, event, deliveries, reply) is
 //! written in the transaction of the change.
 
+pub mod audit;
 pub mod call;
 pub mod customers;
 mod emit;
@@ -17,6 +18,7 @@ pub mod merchants;
 pub mod payment_methods;
 pub mod payments;
 mod provider;
+mod purge;
 pub mod reconcile;
 pub mod refunds;
 mod settings;
@@ -90,6 +92,7 @@ pub struct Inner {
     renderers: HashMap<&'static str, Box<RenderReply>>,
     settings: SettingsCache,
     keys: keys::KeyCache,
+    incidents: audit::Incidents,
     in_flight: AtomicUsize,
     landed: Notify,
 }
@@ -114,8 +117,13 @@ impl Engine {
         options: Options,
         renderers: Vec<(&'static str, Box<RenderReply>)>,
     ) -> Result<Engine, Error> {
-        let newest = store.read(|tx| Ok::<_, Error>(store::ledger::newest_journal(tx)?)).await?;
-        let ids = Ids::new(newest.map(|j| j.0));
+        let newest = store
+            .read(|tx| {
+                let journal = store::ledger::newest_journal(tx)?.map(|j| j.0);
+                Ok::<_, Error>(journal.max(store::audit::newest(tx)?.map(|a| a.0)))
+            })
+            .await?;
+        let ids = Ids::new(newest);
         let node = options.node.unwrap_or_else(|| ids.next());
         Ok(Engine(Arc::new(Inner {
             store,
@@ -128,6 +136,7 @@ impl Engine {
             renderers: renderers.into_iter().collect(),
             settings: SettingsCache::default(),
             keys: keys::KeyCache::default(),
+            incidents: audit::Incidents::default(),
             in_flight: AtomicUsize::new(0),
             landed: Notify::new(),
         })))

@@ -198,6 +198,7 @@ id_cells!(
     FeeGroupId,
     RequestId,
     NodeId,
+    AuditId,
 );
 
 macro_rules! text_cells {
@@ -234,6 +235,7 @@ text_cells!(
     domain::test_clock::ClockStatus,
     domain::ledger::AccountKind,
     domain::ledger::JournalKind,
+    domain::audit::AuditKind,
 );
 
 impl ToParam for domain::scope::Mode {
