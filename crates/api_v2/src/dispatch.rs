@@ -10,6 +10,7 @@ use axum::body::Body;
 use axum::extract::rejection::RawPathParamsRejection;
 use axum::extract::{RawPathParams, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
+use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, get, on};
 use domain::limits::IDEMPOTENCY_KEY_CHARS;
@@ -18,18 +19,16 @@ use domain::rate::Tier;
 use engine::{Caller, IdempotentRequest, wall_clock};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use web::body::BodyRefusal;
+use web::middleware::show_limits;
 use web::params::{Params, echo_name};
 use web::rate_limit::Verdict;
-use web::{App, Peer, RequestId, RouteName};
+use web::{App, KnownLimits, Peer, RequestId, RouteName};
 
 /// Requests without a valid key, per address.
 const ANONYMOUS: Tier = Tier { per_minute: 50, per_second: 5, burst: 50 };
 /// Leaves that must not enter a fingerprint: a security code may not even be kept as a digest.
 const SECRET_LEAVES: &[&str] = &["card.cvc", "payment_method_data.card.cvc"];
 
-static LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
-static REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
-static RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
 static REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 static SHOULD_RETRY: HeaderName = HeaderName::from_static("stripe-should-retry");
 static IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -55,6 +54,16 @@ pub fn root_router(app: App) -> Router {
         .fallback(unknown)
         .method_not_allowed_fallback(not_allowed)
         .with_state(app)
+}
+
+/// A layer around everything on a listener of this surface, inside `web::middleware::wrap`: until it is
+/// known who asks, the limits are those of the address.
+pub async fn know_limits(State(app): State<App>, request: axum::extract::Request, next: Next) -> Response {
+    let extensions = request.extensions();
+    if let Some(known) = extensions.get::<KnownLimits>() {
+        known.set(app.limiter.peek(&address(extensions), ANONYMOUS, wall_clock().0));
+    }
+    next.run(request).await
 }
 
 fn mount(_app: &App, mount: Mount) -> Router<App> {
@@ -171,10 +180,7 @@ fn json(status: StatusCode, body: String) -> Response {
 }
 
 fn with_limits(mut response: Response, verdict: &Verdict) -> Response {
-    let headers = response.headers_mut();
-    headers.insert(LIMIT.clone(), HeaderValue::from(verdict.limit));
-    headers.insert(REMAINING.clone(), HeaderValue::from(verdict.remaining));
-    headers.insert(RESET.clone(), HeaderValue::from(verdict.reset_at));
+    show_limits(response.headers_mut(), verdict);
     response
 }
 
@@ -244,6 +250,9 @@ async fn dispatch(
     let (mut response, verdict) = match identify(&app, &parts.headers, &parts.uri, extensions).await {
         Err((error, verdict)) => (refusal(&app, &error, extensions), verdict),
         Ok((caller, verdict)) => {
+            if let Some(known) = extensions.get::<KnownLimits>() {
+                known.set(verdict);
+            }
             let answered = Exchange { app: &app, endpoint, mount, parts: &parts, caller, verdict: &verdict };
             let (response, verdict) = answered.run(path, body).await;
             let origin = parts.headers.contains_key(header::ORIGIN);
@@ -565,3 +574,7 @@ fn body_refused(refusal: BodyRefusal) -> ApiError {
     };
     ApiError::new(status, "invalid_request_error", message).code(code)
 }
+
+#[cfg(test)]
+#[path = "dispatch_tests.rs"]
+mod tests;

@@ -80,6 +80,9 @@ async fn requests_whose_end_is_in_dispute_end_the_connection() {
         assert_cut(gateway.api, what, &bytes, &[400]);
     }
     assert_cut(gateway.api, "no host", format!("GET /health HTTP/1.1\r\n\r\n{SMUGGLED}").as_bytes(), &[400]);
+    // Answered before it is known who asks, and so with the limits of the address.
+    let (answers, _) = talk(gateway.api, b"GET /v2/balance HTTP/1.1\r\n\r\n");
+    assert_eq!(answers[0].header("x-ratelimit-limit"), Some("50"), "{}", answers[0].head);
     for other in
         ["PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "\u{16}\u{3}\u{1}\u{2}", "SSH-2.0-x\r\n", "\r\n\r\n\r\n\0"]
     {
