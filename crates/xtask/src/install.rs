@@ -21,6 +21,8 @@ pub struct Tools {
     pub chromedriver: PathBuf,
     /// Python of the virtual environment that holds the packages of `tests/clients/python/requirements.txt`.
     pub python: PathBuf,
+    /// The library that shows a program another time.
+    pub faketime: PathBuf,
 }
 
 impl Tools {
@@ -29,12 +31,13 @@ impl Tools {
     /// # Errors
     /// When one is missing and may not or cannot be installed; the error names it and what to do.
     pub fn ensure(install: bool) -> Result<Self> {
-        ensure_packages(&[POSTGRES, CHROMIUM, CHROMEDRIVER, PYTHON], install)?;
+        ensure_packages(&[POSTGRES, CHROMIUM, CHROMEDRIVER, PYTHON, FAKETIME], install)?;
         Ok(Self {
             postgres: postgres::find_programs().context(POSTGRES.missing())?,
             chromium: find_chromium().context(CHROMIUM.missing())?,
             chromedriver: find_chromedriver().context(CHROMEDRIVER.missing())?,
             python: ensure_clients(install)?,
+            faketime: find_faketime().context(FAKETIME.missing())?,
         })
     }
 }
@@ -72,6 +75,12 @@ const PYTHON: Requirement = Requirement {
     what: "Python 3.9 or newer with venv and pip (python3 on PATH)",
     packages: &["python3", "python3-venv"],
     present: || find_python().is_some(),
+};
+
+const FAKETIME: Requirement = Requirement {
+    what: "libfaketime (libfaketimeMT.so.1 in the system's library folder, or PAYMENTGATE_FAKETIME)",
+    packages: &["libfaketime"],
+    present: || find_faketime().is_some(),
 };
 
 impl Requirement {
@@ -118,6 +127,14 @@ fn find_chromium() -> Option<PathBuf> {
 
 fn find_chromedriver() -> Option<PathBuf> {
     named_by("PAYMENTGATE_CHROMEDRIVER").or_else(|| on_path("chromedriver"))
+}
+
+/// Debian keeps it in the library folder of the machine's architecture.
+fn find_faketime() -> Option<PathBuf> {
+    let named = env::var_os("PAYMENTGATE_FAKETIME").map(PathBuf::from).filter(|file| file.is_file());
+    let folders = fs::read_dir("/usr/lib").into_iter().flatten().flatten().map(|entry| entry.path());
+    let mut libraries = folders.map(|folder| folder.join("faketime/libfaketimeMT.so.1"));
+    named.or_else(|| libraries.find(|file| file.is_file()))
 }
 
 /// The program that the environment names, if it is one.

@@ -5,6 +5,7 @@ mod browser;
 mod bytes;
 mod clients;
 mod clock;
+mod clock_jumps;
 mod command_line;
 mod files;
 mod full_disk;
