@@ -8,6 +8,7 @@ mod db;
 pub mod kill;
 mod random;
 mod receiver;
+pub mod soak;
 pub mod walk;
 
 pub use app::{Answer, AppOptions, MASTER_KEY, TestApp, form_body};
