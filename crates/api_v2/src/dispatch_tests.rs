@@ -3,8 +3,8 @@
 use super::*;
 use axum::middleware::{from_fn, from_fn_with_state};
 use domain::rate::{Tier, TierName};
-use std::time::Duration;
 use testkit::{AppOptions, Db, Kind, TestApp};
+use tokio::sync::Notify;
 use tower::ServiceExt;
 use web::Urls;
 
@@ -20,8 +20,13 @@ static HANGS: Endpoint = Endpoint {
     path: "/hangs",
     access: Access::Secret,
     test_only: false,
-    handler: |_| Box::pin(std::future::pending()),
+    handler: |_| {
+        HUNG.notify_one();
+        Box::pin(std::future::pending())
+    },
 };
+/// A request hangs: its deadline is over.
+static HUNG: Notify = Notify::const_new();
 
 async fn early() -> &'static str {
     panic!("before it is known who asks, for a test")
@@ -37,8 +42,10 @@ fn listener(app: &App) -> Router {
         router = router.route(endpoint.path, get(handler));
     }
     let deadline = |request: axum::extract::Request, next: Next| async move {
-        let answer = tokio::time::timeout(Duration::from_millis(500), next.run(request)).await;
-        answer.unwrap_or_else(|_| StatusCode::SERVICE_UNAVAILABLE.into_response())
+        tokio::select! {
+            answer = next.run(request) => answer,
+            () = HUNG.notified() => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+        }
     };
     let router = router.route("/early", get(early)).with_state(app.clone());
     web::middleware::wrap(router.layer(from_fn(deadline)).layer(from_fn_with_state(app.clone(), know_limits)))

@@ -183,6 +183,18 @@ testkit::on_both_engines! {
         assert!(first_bad(&app).await.expect("it is found").contains("was changed"));
     }
 
+    async fn a_lease_from_before_the_clock_went_back_keeps_nobody_out(db) {
+        let app = TestApp::start(&db).await;
+        let holder = if app.store.is_embedded() { "X'000000000000000000000009'" } else { "decode('000000000000000000000009', 'hex')" };
+        let mark = app.engine.now().plus(MINUTE);
+        for (ahead, sealed) in [(MINUTE, false), (60 * MINUTE, true)] {
+            change(&app, "DELETE FROM leases").await.expect("deleted");
+            let until = app.engine.now().plus(ahead).0;
+            change(&app, &format!("INSERT INTO leases (name, holder, until) VALUES ('audit_sealer', {holder}, {until})")).await.expect("taken");
+            assert_eq!(app.engine.seal_audit(mark).await.expect("asked") > 0, sealed, "{ahead} us ahead");
+        }
+    }
+
     async fn a_row_that_is_put_in_later_is_found(db) {
         let app = TestApp::start(&db).await;
         seal(&app).await;

@@ -46,10 +46,10 @@ testkit::on_both_engines! {
     async fn with_an_overlap_both_work_until_its_end(db) {
         let app = TestApp::start(&db).await;
         let old = key_id(&app, &app.sk, KeyKind::Secret, Mode::Test).await;
+        let paid = app.pay(1000, "pm_card_visa", &[]).await.expect(201);
         let (_, text) = app.engine.rotate_key(old, 2 * MICROS).await.expect("rotated");
         let ends_at = app.engine.list_keys(app.merchant).await.expect("keys").iter().find(|k| k.id == old).and_then(|k| k.ends_at).expect("an end");
-        // What is created with one is the same merchant's with the other.
-        let paid = app.pay(1000, "pm_card_visa", &[]).await.expect(201);
+        // What was created with one is the same merchant's with the other.
         let path = format!("/v2/payment_intents/{}", paid["id"].as_str().expect("an id"));
         app.as_key(&text, Method::GET, &path, &[], None).await.expect(200);
         // Used without a pause, so that it is in the cache when its end comes: refused all the same.
