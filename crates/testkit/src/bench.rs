@@ -1,10 +1,10 @@
 //! Benchmarks of the release binary over real sockets.
 
-mod client;
-mod figures;
-mod gateway;
-mod goals;
-mod load;
+pub(crate) mod client;
+pub(crate) mod figures;
+pub(crate) mod gateway;
+pub(crate) mod goals;
+pub(crate) mod load;
 mod pattern;
 mod payments;
 

@@ -41,7 +41,8 @@ pub fn test(install: bool) -> Result<ExitCode> {
         .env("PAYMENTGATE_PYTHON", &tools.python)
         .env("PAYMENTGATE_PHP", &tools.php)
         .env("PAYMENTGATE_CHROMIUM", &tools.chromium)
-        .env("PAYMENTGATE_CHROMEDRIVER", &tools.chromedriver);
+        .env("PAYMENTGATE_CHROMEDRIVER", &tools.chromedriver)
+        .env("PAYMENTGATE_FAKETIME", &tools.faketime);
     say(&format!("running {}", render(&runner)));
     let ended = status(&mut end_with_us(runner))?;
     drop(cluster);

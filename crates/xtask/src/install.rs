@@ -22,6 +22,8 @@ pub struct Tools {
     /// Python of the virtual environment that holds the packages of `tests/clients/python/requirements.txt`.
     pub python: PathBuf,
     pub php: PathBuf,
+    /// The library that shows a program another time.
+    pub faketime: PathBuf,
 }
 
 impl Tools {
@@ -30,13 +32,14 @@ impl Tools {
     /// # Errors
     /// When one is missing and may not or cannot be installed; the error names it and what to do.
     pub fn ensure(install: bool) -> Result<Self> {
-        ensure_packages(&[POSTGRES, CHROMIUM, CHROMEDRIVER, PYTHON, PHP], install)?;
+        ensure_packages(&[POSTGRES, CHROMIUM, CHROMEDRIVER, PYTHON, PHP, FAKETIME], install)?;
         Ok(Self {
             postgres: postgres::find_programs().context(POSTGRES.missing())?,
             chromium: find_chromium().context(CHROMIUM.missing())?,
             chromedriver: find_chromedriver().context(CHROMEDRIVER.missing())?,
             python: ensure_clients(install)?,
             php: find_php().context(PHP.missing())?,
+            faketime: find_faketime().context(FAKETIME.missing())?,
         })
     }
 }
@@ -79,6 +82,12 @@ const PHP: Requirement = Requirement {
     what: "PHP 7.3 or newer for the command line (php on PATH, or PAYMENTGATE_PHP)",
     packages: &["php-cli"],
     present: || find_php().is_some(),
+};
+
+const FAKETIME: Requirement = Requirement {
+    what: "libfaketime (libfaketimeMT.so.1 in the system's library folder, or PAYMENTGATE_FAKETIME)",
+    packages: &["libfaketime"],
+    present: || find_faketime().is_some(),
 };
 
 impl Requirement {
@@ -133,6 +142,14 @@ fn find_php() -> Option<PathBuf> {
         "exit((int) (PHP_VERSION_ID < 70300 || PHP_INT_SIZE < 8 || !function_exists('json_decode')));";
     let candidates = named_by("PAYMENTGATE_PHP").into_iter().chain(on_path("php"));
     candidates.into_iter().find(|php| succeeds(Command::new(php).args(["-r", CHECK])))
+}
+
+/// Debian keeps it in the library folder of the machine's architecture.
+fn find_faketime() -> Option<PathBuf> {
+    let named = env::var_os("PAYMENTGATE_FAKETIME").map(PathBuf::from).filter(|file| file.is_file());
+    let folders = fs::read_dir("/usr/lib").into_iter().flatten().flatten().map(|entry| entry.path());
+    let mut libraries = folders.map(|folder| folder.join("faketime/libfaketimeMT.so.1"));
+    named.or_else(|| libraries.find(|file| file.is_file()))
 }
 
 /// The program that the environment names, if it is one.

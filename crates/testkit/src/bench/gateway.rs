@@ -69,12 +69,20 @@ impl Gateway {
     /// # Errors
     /// When it does not within a minute; its log is shown.
     pub async fn start(data_dir: &Path, database: &str) -> Result<Gateway> {
+        Gateway::start_logging(data_dir, database, "warn").await
+    }
+
+    /// The same with another log level; the log is beside the folder, with the extension `log`.
+    ///
+    /// # Errors
+    /// When it does not serve within a minute; its log is shown.
+    pub async fn start_logging(data_dir: &Path, database: &str, level: &str) -> Result<Gateway> {
         let (api, admin, public) = (free_address()?, free_address()?, free_address()?);
         let log_path = data_dir.with_extension("log");
         let log = fs::File::create(&log_path)?;
         let started = Instant::now();
         let child = Command::new(program()?)
-            .args(["serve", "--demo", "--demo-tier", TIER, "--log-level", "warn", "--stripe-listen", "off"])
+            .args(["serve", "--demo", "--demo-tier", TIER, "--log-level", level, "--stripe-listen", "off"])
             .args(["--api-listen", &api.to_string(), "--admin-listen", &admin.to_string()])
             .args(["--public-listen", &public.to_string(), "--data-dir"])
             .arg(data_dir)

@@ -1,0 +1,68 @@
+//! A gateway for a soak test, and the operator's commands beside it.
+
+use crate::bench::gateway::{Gateway, program};
+use crate::bench::load::Target;
+use crate::{Db, Kind};
+use anyhow::{Result, bail};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+pub(super) struct Place {
+    db: Db,
+    pub gateway: Gateway,
+}
+
+impl Place {
+    pub async fn start(kind: Kind, log_level: &str) -> Result<Place> {
+        let db = Db::new(kind).await;
+        let data_dir = db.dir().join("data");
+        let gateway = Gateway::start_logging(&data_dir, &db.address(), log_level).await?;
+        Ok(Place { db, gateway })
+    }
+
+    pub fn target(&self) -> Target {
+        Target { address: self.gateway.api, key: self.gateway.key.clone() }
+    }
+
+    pub fn log_path(&self) -> PathBuf {
+        self.db.dir().join("data.log")
+    }
+
+    /// What a command of the program prints.
+    pub fn command(&self, words: &[&str]) -> Result<String> {
+        let mut command = Command::new(program()?);
+        command.args(words).arg("--data-dir").arg(self.db.dir().join("data"));
+        let done = command.env("PAYMENTGATE_DATABASE", self.db.address()).stdin(Stdio::null()).output()?;
+        if !done.status.success() {
+            bail!("`paymentgate {}`: {}", words.join(" "), String::from_utf8_lossy(&done.stderr));
+        }
+        Ok(String::from_utf8_lossy(&done.stdout).trim().to_owned())
+    }
+
+    /// A secret test key of a new merchant.
+    pub fn new_key(&self, merchant: &str) -> Result<String> {
+        let id = self.command(&["merchants", "create", merchant])?;
+        self.command(&["keys", "create", &id])
+    }
+
+    /// Stops the gateway and checks the books.
+    pub async fn end(self) -> Result<()> {
+        let Place { db, gateway } = self;
+        gateway.stop().await?;
+        crate::bench::gateway::verify_books(&db.dir().join("data"), &db.address())
+    }
+}
+
+/// Raises this process's bound on open files, which the gateway inherits, as far as the system allows; the
+/// bound then.
+pub(super) fn raise_file_limit() -> usize {
+    let pid = std::process::id().to_string();
+    let read = |column: usize| {
+        let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
+        let line = limits.lines().find_map(|line| line.strip_prefix("Max open files").map(str::to_owned));
+        line.and_then(|line| line.split_whitespace().nth(column)?.parse::<usize>().ok()).unwrap_or(1_024)
+    };
+    let hard = read(1);
+    let _ = Command::new("prlimit").args(["--pid", &pid, &format!("--nofile={hard}:{hard}")]).status();
+    read(0)
+}
