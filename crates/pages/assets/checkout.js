@@ -86,8 +86,7 @@
     const text = scheme.code === 4 ? hint.dataset.front : hint.dataset.back;
     if (!hint.textContent.endsWith(text)) hint.textContent = hint.textContent.split(":")[0] + ": " + text;
     const name = byId("brand-name");
-    const spoken = scheme.name ? name.dataset.text.replace("{brand}", scheme.name) : "";
-    if (name.textContent !== spoken) name.textContent = spoken;
+    if (name.textContent !== scheme.name) name.textContent = scheme.name;
   };
 
   // Each answers the sentence to show, or nothing. The server asks the same questions.
@@ -288,7 +287,10 @@
   const form = byId("pay");
   if (form) watchFields(form);
   const panel = byId("problems");
-  if (panel && !panel.hidden) panel.focus();
+  // Browsers that know autofocus on any element have done it by then, and complain when they are forestalled.
+  requestAnimationFrame(() => {
+    if (panel && !panel.hidden && document.activeElement === document.body) panel.focus();
+  });
   const wallets = byId("wallets");
   if (wallets) wallets.hidden = false;
   offerTestData();

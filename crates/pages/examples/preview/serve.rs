@@ -90,9 +90,12 @@ fn with_headers(page: Page) -> Response {
     (headers, page.html).into_response()
 }
 
+/// Compressed, which every browser takes.
 async fn asset(Path(name): Path<String>) -> Response {
-    match pages::asset(&name) {
-        Some(file) => ([("content-type", file.content_type)], file.bytes).into_response(),
+    match pages::asset(&name).and_then(|file| Some((file, file.gzip?))) {
+        Some((file, small)) => {
+            ([("content-type", file.content_type), ("content-encoding", "gzip")], small).into_response()
+        }
         None => StatusCode::NOT_FOUND.into_response(),
     }
 }

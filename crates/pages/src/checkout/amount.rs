@@ -18,13 +18,14 @@ struct Style {
     order: Order,
 }
 
+/// Where the currency stands.
 enum Order {
     /// `€49.00`, but `CHF 49.00`.
-    SymbolFirst,
+    First,
     /// `€ 49,00`.
-    SymbolFirstSpaced,
+    FirstSpaced,
     /// `49,00 €`.
-    SymbolLast,
+    Last,
 }
 
 const fn style(group: &'static str, decimal: char, grouped_from: usize, order: Order) -> Style {
@@ -35,14 +36,14 @@ const fn style(group: &'static str, decimal: char, grouped_from: usize, order: O
 /// readers meet on cards and bank statements.
 const fn style_of(locale: Locale) -> Style {
     match locale {
-        Locale::En => style(",", '.', 4, Order::SymbolFirst),
-        Locale::De | Locale::It => style(".", ',', 4, Order::SymbolLast),
-        Locale::Fr => style(NARROW, ',', 4, Order::SymbolLast),
-        Locale::Es => style(".", ',', 5, Order::SymbolLast),
-        Locale::Nl => style(".", ',', 4, Order::SymbolFirstSpaced),
-        Locale::Pl | Locale::Pt | Locale::Lv => style(NBSP, ',', 5, Order::SymbolLast),
-        Locale::Cs => style(NBSP, ',', 4, Order::SymbolLast),
-        Locale::Ar | Locale::He => style(",", '.', 4, Order::SymbolLast),
+        Locale::En => style(",", '.', 4, Order::First),
+        Locale::De | Locale::It => style(".", ',', 4, Order::Last),
+        Locale::Fr => style(NARROW, ',', 4, Order::Last),
+        Locale::Es => style(".", ',', 5, Order::Last),
+        Locale::Nl => style(".", ',', 4, Order::FirstSpaced),
+        Locale::Pl | Locale::Pt | Locale::Lv => style(NBSP, ',', 5, Order::Last),
+        Locale::Cs => style(NBSP, ',', 4, Order::Last),
+        Locale::Ar | Locale::He => style(",", '.', 4, Order::Last),
     }
 }
 
@@ -74,12 +75,12 @@ pub(crate) fn format(minor: i64, currency: Currency, locale: Locale) -> String {
     let sign = if minor < 0 { "-" } else { "" };
     let symbol = symbol(currency, locale);
     match style.order {
-        Order::SymbolFirst if symbol.is_ascii() && symbol.len() > 1 => {
+        Order::First if symbol.is_ascii() && symbol.len() > 1 => {
             format!("{sign}{symbol}{NBSP}{number}")
         }
-        Order::SymbolFirst => format!("{sign}{symbol}{number}"),
-        Order::SymbolFirstSpaced => format!("{symbol}{NBSP}{sign}{number}"),
-        Order::SymbolLast => format!("{sign}{number}{NBSP}{symbol}"),
+        Order::First => format!("{sign}{symbol}{number}"),
+        Order::FirstSpaced => format!("{symbol}{NBSP}{sign}{number}"),
+        Order::Last => format!("{sign}{number}{NBSP}{symbol}"),
     }
 }
 

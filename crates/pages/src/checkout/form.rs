@@ -37,7 +37,7 @@ struct FormPage<'a> {
     open: Open<'a>,
     /// Field and sentence, in the order of the form.
     problems: Vec<(&'static str, String)>,
-    brand: &'static str,
+    brand: CardBrand,
     name: &'a str,
     email: &'a str,
     ask_email: bool,
@@ -162,7 +162,7 @@ pub(super) fn page(c: &Checkout<'_>, open: &Open<'_>) -> String {
         wallets: wallets(c, m),
         hidden: hidden(c, m),
         problems: problems(open, m),
-        brand: brand_word(open.entered.number),
+        brand: brand_of(open.entered.number),
         name: first_of(open.entered.name, c.payer.name),
         email: first_of(open.entered.email, c.payer.email),
         ask_email: c.payer.email.is_none(),
@@ -184,9 +184,9 @@ fn first_of<'a>(typed: &'a str, known: Option<&'a str>) -> &'a str {
     if typed.is_empty() { known.unwrap_or("") } else { typed }
 }
 
-fn brand_word(number: &str) -> &'static str {
+fn brand_of(number: &str) -> CardBrand {
     let digits: String = number.chars().filter(char::is_ascii_digit).take(8).collect();
-    CardBrand::of(&digits).word()
+    CardBrand::of(&digits)
 }
 
 /// Says whether money moved, and what to do next.

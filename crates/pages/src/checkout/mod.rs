@@ -175,6 +175,7 @@ pub struct Open<'a> {
 }
 
 /// How things stand.
+#[expect(clippy::large_enum_variant, reason = "one at a time, on the stack, while its page is made")]
 #[derive(Clone, Copy)]
 pub enum State<'a> {
     Open(Open<'a>),

@@ -36,9 +36,9 @@ macro_rules! messages {
 
 messages! {
     pay_to order amount fee total reference order_reference language powered_by the_shop
-    test_mode test_cards test_hint test_approved test_asks test_declined test_funds not_offered
+    test_mode test_cards test_accounts test_hint test_approved test_asks test_declined test_funds not_offered
     method card bank or simulated
-    number expiry expiry_hint code code_back code_front card_name card_type holder email
+    number expiry expiry_hint code code_back code_front card_name holder email
     mandate mandate_reference creditor creditor_id payment_type one_off sign_note
     paypal_note continue_with pay processing cancel minutes_left attempts_left
     check number_empty number_incomplete number_wrong number_unsupported
