@@ -231,8 +231,14 @@ async fn show_asset(segment: Segment, id: Id, headers: HeaderMap) -> Response {
 
 fn asset_response(name: &str, headers: &HeaderMap) -> Option<Response> {
     let asset = crate::asset(name)?;
-    let always = [(header::ETAG, asset.etag), (header::CACHE_CONTROL, asset.cache_control)];
-    if has_current(headers, asset.etag) {
+    let gzip = asset.gzip.filter(|_| takes_gzip(headers));
+    let (bytes, etag) = gzip.map_or((asset.bytes, asset.etag), |small| (small, asset.gzip_etag));
+    let always = [
+        (header::ETAG, etag),
+        (header::CACHE_CONTROL, asset.cache_control),
+        (header::VARY, "accept-encoding"),
+    ];
+    if has_current(headers, etag) {
         return Some((StatusCode::NOT_MODIFIED, always).into_response());
     }
     let content = [
@@ -240,7 +246,19 @@ fn asset_response(name: &str, headers: &HeaderMap) -> Option<Response> {
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
     ];
-    Some((always, content, Bytes::from_static(asset.bytes)).into_response())
+    let encoding = gzip.map(|_| [(header::CONTENT_ENCODING, "gzip")]);
+    Some((always, content, encoding, Bytes::from_static(bytes)).into_response())
+}
+
+/// Whether `Accept-Encoding` names gzip and does not refuse it. Nothing here is secret, so that the length
+/// of what is compressed tells nothing; pages, which hold secrets, are never compressed.
+fn takes_gzip(headers: &HeaderMap) -> bool {
+    let lists = headers.get_all(header::ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
+    lists.flat_map(|list| list.split(',')).any(|entry| {
+        let (coding, weight) = entry.split_once(';').unwrap_or((entry, ""));
+        let refused = weight.trim().strip_prefix("q=").is_some_and(|q| q.trim_matches(['0', '.']).is_empty());
+        coding.trim().eq_ignore_ascii_case("gzip") && !refused
+    })
 }
 
 /// Whether `If-None-Match` names this version, by the weak comparison that RFC 9110 section 13.1.2 asks for.
