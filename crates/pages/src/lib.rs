@@ -11,6 +11,8 @@
 mod assets;
 mod challenge;
 pub mod checkout;
+mod checkout_routes;
+mod checkout_view;
 mod return_url;
 pub mod routes;
 mod security_headers;

@@ -34,22 +34,23 @@ pub fn router(app: App) -> Router {
     Router::new()
         .route(CHALLENGE, get(show_challenge).post(answer_challenge))
         .route(ASSET, get(show_asset))
+        .merge(crate::checkout_routes::router())
         .fallback(not_found)
         .method_not_allowed_fallback(not_allowed)
         .with_state(app)
 }
 
-type Id = Option<Extension<RequestId>>;
+pub(crate) type Id = Option<Extension<RequestId>>;
 
-fn id_text(id: &Id) -> &str {
+pub(crate) fn id_text(id: &Id) -> &str {
     id.as_ref().map_or("", |Extension(RequestId(id))| id)
 }
 
 /// The variable part of a path.
-type Segment = Result<Path<String>, PathRejection>;
+pub(crate) type Segment = Result<Path<String>, PathRejection>;
 
 /// Empty if it is not UTF-8, which leads to the page for what does not exist.
-fn text(segment: Segment) -> String {
+pub(crate) fn text(segment: Segment) -> String {
     segment.map_or_else(|_| String::new(), |Path(text)| text)
 }
 
@@ -70,8 +71,19 @@ async fn show_challenge(State(app): State<App>, segment: Segment, id: Id) -> Res
 /// A second click or a reload after the answer shows what came of the first.
 async fn answered_before(app: &App, code: String) -> Response {
     match app.engine.answered_challenge(code).await {
-        Ok((view, answer)) => leaving(done_page(&view, answer)),
+        Ok((view, answer)) => after_answer(&view, answer),
         Err(_) => gone(),
+    }
+}
+
+/// Back to the payment's own page, if it has one; else what came of it, and the way to the shop.
+fn after_answer(view: &ChallengeView, answer: ChallengeAnswer) -> Response {
+    match &view.checkout {
+        Some(code) => {
+            let page = crate::checkout::Address::Payment(code).path();
+            (StatusCode::SEE_OTHER, [(header::LOCATION, page)]).into_response()
+        }
+        None => leaving(done_page(view, answer)),
     }
 }
 
@@ -102,7 +114,7 @@ async fn take_answer(
         problem(StatusCode::BAD_REQUEST, "No such answer", message, id)
     })?;
     match app.engine.answer_challenge(code.clone(), answer).await {
-        Ok(view) => Ok(leaving(done_page(&view, answer))),
+        Ok(view) => Ok(after_answer(&view, answer)),
         Err(Error::ChallengeGone) => Ok(answered_before(app, code).await),
         Err(error) => {
             // The answer may have been taken before the failure, so nothing is said about the money.
@@ -112,7 +124,7 @@ async fn take_answer(
     }
 }
 
-fn unread(refused: BodyRefusal, id: &str) -> Response {
+pub(crate) fn unread(refused: BodyRefusal, id: &str) -> Response {
     let (status, message) = match refused {
         BodyRefusal::TooLarge => {
             (StatusCode::PAYLOAD_TOO_LARGE, "More was sent than the answer. Go back and try again.")
@@ -135,7 +147,7 @@ fn known_form(code: String) -> Option<String> {
 /// Whether a browser says that another site sent this. `Origin` tells nothing here: our own pages send
 /// `null` (see [`security_headers`]). Clients without the header are no browsers that keep cookies or codes
 /// for others to use.
-fn from_elsewhere(headers: &HeaderMap) -> bool {
+pub(crate) fn from_elsewhere(headers: &HeaderMap) -> bool {
     headers.get_all("sec-fetch-site").iter().any(|site| !matches!(site.as_bytes(), b"same-origin" | b"none"))
 }
 
@@ -274,7 +286,7 @@ async fn not_found(id: Id) -> Response {
     nowhere(id_text(&id))
 }
 
-fn nowhere(id: &str) -> Response {
+pub(crate) fn nowhere(id: &str) -> Response {
     let message = "There is nothing at this address. Check that it is complete, or go back to the shop.";
     problem(StatusCode::NOT_FOUND, "Page not found", message, id)
 }
@@ -303,7 +315,7 @@ fn refusal(error: &Error, next: &str, id: &str) -> Response {
     }
 }
 
-fn problem(status: StatusCode, title: &str, message: &str, id: &str) -> Response {
+pub(crate) fn problem(status: StatusCode, title: &str, message: &str, id: &str) -> Response {
     html(status, crate::error_page(title, message, id))
 }
 
@@ -324,7 +336,7 @@ fn html(status: StatusCode, page: String) -> Response {
 }
 
 /// Names the route for the log and the metrics; never the path, which holds the code.
-fn routed(mut response: Response, route: &'static str) -> Response {
+pub(crate) fn routed(mut response: Response, route: &'static str) -> Response {
     response.extensions_mut().insert(RouteName(route));
     response
 }
