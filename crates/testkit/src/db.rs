@@ -16,6 +16,7 @@ pub struct Db {
     dir: tempfile::TempDir,
     /// Address of its cluster, and its name there.
     name: Option<(String, String)>,
+    own_cluster: bool,
 }
 
 /// The address of the cluster that the test command started, without the name of a database.
@@ -48,15 +49,15 @@ pub(crate) fn connects(url: &str) -> bool {
 
 impl Db {
     pub async fn new(kind: Kind) -> Db {
-        Db::in_cluster((kind == Kind::Postgres).then(cluster))
+        Db::in_cluster((kind == Kind::Postgres).then(cluster), false)
     }
 
     /// A database on a cluster of the test's own, which must outlive it.
     pub fn on(cluster: &Cluster) -> Db {
-        Db::in_cluster(Some(cluster.base()))
+        Db::in_cluster(Some(cluster.base()), true)
     }
 
-    fn in_cluster(cluster: Option<String>) -> Db {
+    fn in_cluster(cluster: Option<String>, own_cluster: bool) -> Db {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let kind = if cluster.is_some() { Kind::Postgres } else { Kind::Sqlite };
         let name = cluster.map(|cluster| {
@@ -64,7 +65,7 @@ impl Db {
             administer(&cluster, format!("CREATE DATABASE {name}"));
             (cluster, name)
         });
-        Db { kind, dir, name }
+        Db { kind, dir, name, own_cluster }
     }
 
     /// A directory for the test's own files.
@@ -95,7 +96,8 @@ impl Db {
 
 impl Drop for Db {
     fn drop(&mut self) {
-        if let Some((cluster, name)) = self.name.take() {
+        // A cluster of the test's own goes as a whole, and may be down by now.
+        if let Some((cluster, name)) = self.name.take().filter(|_| !self.own_cluster) {
             administer(&cluster, format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"));
         }
     }

@@ -1,7 +1,7 @@
 //! A system clock that jumps an hour back and forward while payments run.
 
 use crate::payer::{Crowd, assert_kept};
-use crate::process::{Gateway, PATIENCE, Place, Start, run_on, stderr, stdout, tool};
+use crate::process::{Gateway, PATIENCE, Place, Start, UNLIMITED, run_on, stderr, stdout, tool};
 use crate::wire::{Client, connect, read_answer};
 use serde_json::Value;
 use std::io::{BufReader, Write};
@@ -40,7 +40,7 @@ impl Clock {
 
     fn start(&self, place: &Place) -> Gateway {
         let wrapper: Vec<&str> = self.wrapper.iter().map(String::as_str).collect();
-        Gateway::start_with(place, &Start { wrapper: &wrapper, ..Start::default() })
+        Gateway::start_with(place, &Start { tier: UNLIMITED, wrapper: &wrapper, ..Start::default() })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::load::payments;
 use crate::payer::{Crowd, assert_kept};
-use crate::process::{Gateway, PATIENCE, Place, run_on, stdout};
+use crate::process::{Gateway, PATIENCE, Place, Start, UNLIMITED, run_on, stdout};
 use std::time::{Duration, Instant};
 use testkit::{Cluster, Db};
 
@@ -12,7 +12,7 @@ async fn a_restarted_server_refuses_cleanly_and_loses_nothing() {
     let mut cluster = Cluster::start();
     let db = Db::on(&cluster);
     let place = Place::of(&db);
-    let gateway = Gateway::start(&place);
+    let gateway = Gateway::start_with(&place, &Start { tier: UNLIMITED, ..Start::default() });
     let crowd = Crowd::start(&gateway, 4);
     // In order, as at an upgrade, and at once, as at a crash: PostgreSQL then recovers from its log.
     for crash in [false, true, true] {

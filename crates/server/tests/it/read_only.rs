@@ -2,7 +2,7 @@
 
 use crate::load::payments;
 use crate::payer::{Crowd, assert_kept};
-use crate::process::{Gateway, PATIENCE, Place, Start, program, run_on, run_within, stdout};
+use crate::process::{Gateway, PATIENCE, Place, Start, UNLIMITED, program, run_on, run_within, stdout};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
@@ -30,7 +30,8 @@ async fn a_read_only_file_refuses_cleanly_and_loses_nothing() {
     let preload = format!("LD_PRELOAD={}", library(&db.dir()).display());
     let while_there = format!("READ_ONLY_WHILE={}", flag.display());
     let wrapper = ["env", preload.as_str(), while_there.as_str()];
-    let gateway = Gateway::start_with(&place, &Start { wrapper: &wrapper, ..Start::default() });
+    let gateway =
+        Gateway::start_with(&place, &Start { tier: UNLIMITED, wrapper: &wrapper, ..Start::default() });
     let crowd = Crowd::start(&gateway, 4);
     for _ in 0..2 {
         crowd.wait_for(20);

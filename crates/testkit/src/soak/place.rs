@@ -1,11 +1,15 @@
 //! A gateway for a soak test, and the operator's commands beside it.
 
+use crate::bench::client::Connection;
 use crate::bench::gateway::{Gateway, program};
 use crate::bench::load::Target;
 use crate::{Db, Kind};
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(super) struct Place {
     db: Db,
@@ -17,6 +21,7 @@ impl Place {
         let db = Db::new(kind).await;
         let data_dir = db.dir().join("data");
         let gateway = Gateway::start_logging(&data_dir, &db.address(), log_level).await?;
+        wait_for_tier(&gateway).await?;
         Ok(Place { db, gateway })
     }
 
@@ -51,6 +56,24 @@ impl Place {
         gateway.stop().await?;
         crate::bench::gateway::verify_books(&db.dir().join("data"), &db.address())
     }
+}
+
+/// Waits until the demo merchant's tier is in force, which is set after the first start has begun to serve:
+/// more requests in a row pass than the first tier lets through.
+async fn wait_for_tier(gateway: &Gateway) -> Result<()> {
+    const IN_A_ROW: usize = 150;
+    let (begun, mut passed) = (Instant::now(), 0);
+    let mut connection = Connection::new(gateway.api, &gateway.key);
+    while passed < IN_A_ROW {
+        ensure!(begun.elapsed() < PATIENCE, "the demo merchant's tier does not come into force");
+        if connection.send("/v2/balance", "", None).await?.status == 200 {
+            passed += 1;
+        } else {
+            passed = 0;
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+    Ok(())
 }
 
 /// Raises this process's bound on open files, which the gateway inherits, as far as the system allows; the

@@ -1,9 +1,9 @@
 //! One key that asks as fast as the machine can, far above its limit, while another merchant's customers pay.
 
 use super::place::Place;
-use super::{customers, engine_name, latency_goal, verdict};
+use super::{customers, engine_name, verdict};
 use crate::bench::client::Connection;
-use crate::bench::figures::{Mebibytes, rate};
+use crate::bench::figures::{Hundredths, Mebibytes, rate, ratio};
 use crate::bench::goals::Goal;
 use crate::db::Kind;
 use anyhow::Result;
@@ -60,8 +60,10 @@ pub async fn run(kind: Kind, time: Duration) -> Result<bool> {
     let per_line = log_after.1.saturating_sub(log_before.1) / lines.max(1);
     let requests = refused + allowed + other + during.requests;
     println!("  {lines} lines of log, {per_line} bytes each, for {requests} requests");
+    // No goal: the storm itself runs on the cores that it is measured on.
+    let share = Hundredths(ratio(during.p99, before.p99));
+    println!("  p99 of others during the storm against before: {share}");
     let goals = [
-        latency_goal(&before, &during, "the storm"),
         Goal::below("growth of memory", Mebibytes(growth).to_string(), growth, GROWTH_MAX_KIB, "24.0 MiB"),
         Goal::below("bytes of a log line", per_line.to_string(), per_line, LINE_BYTES_MAX, "400"),
         Goal::below("log lines", lines.to_string(), lines, requests + OTHER_LINES, "one for each request"),
