@@ -40,7 +40,12 @@ impl Engine {
                 }
                 let storefront = Storefront::new(engine.ids.next(), scope, name.clone(), engine.now());
                 let number = store::storefronts::insert(tx, &storefront)?;
-                engine.audit_storefront(tx, AuditKind::SettingsChanged, &storefront, "a service was made".to_owned())?;
+                engine.audit_storefront(
+                    tx,
+                    AuditKind::SettingsChanged,
+                    &storefront,
+                    "a service was made".to_owned(),
+                )?;
                 Ok(Storefront { number, ..storefront })
             })
             .await
@@ -140,7 +145,13 @@ impl Engine {
             .write(move |tx| {
                 let Some(token) = store::gate_tokens::revoke(tx, id, engine.now())? else { return Ok(false) };
                 let scope = (Some(token.scope.merchant), Some(token.scope.mode));
-                engine.audit_command(tx, AuditKind::KeyRevoked, scope, id, "a token of a service".to_owned())?;
+                engine.audit_command(
+                    tx,
+                    AuditKind::KeyRevoked,
+                    scope,
+                    id,
+                    "a token of a service".to_owned(),
+                )?;
                 Ok::<_, Error>(true)
             })
             .await

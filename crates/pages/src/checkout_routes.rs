@@ -10,7 +10,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{Path, Request, State};
 use axum::http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use axum::http::{StatusCode, request};
+use axum::http::{Extensions, StatusCode, request};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use connectors::ChallengeAnswer;
@@ -18,12 +18,14 @@ use domain::date::year_and_month;
 use domain::gate_transaction::TransactionKind;
 use domain::money::format_display;
 use domain::payment_method::{BillingDetails, PaymentMethod, Wallet};
+use domain::rate::Tier;
 use engine::checkouts::{CheckoutView, FORM_CHARS, PageView, Submission};
 use engine::view::GateView;
-use engine::{Error, MethodInput};
+use engine::{Error, MethodInput, wall_clock};
 use std::collections::HashMap;
 use url::form_urlencoded;
 use web::App;
+use web::rate_limit::address_key;
 
 const PAGE: &str = "/payment/{code}";
 const CANCEL: &str = "/payment/{code}/cancel";
@@ -101,10 +103,29 @@ fn see_other(path: &str) -> Response {
     (StatusCode::SEE_OTHER, [(header::LOCATION, location)]).into_response()
 }
 
+/// Addresses that do not exist, per peer. Real ones are never counted, so a payer is not held up by whoever
+/// guesses from the same address.
+const MISSES: Tier = Tier { per_minute: 30, per_second: 5, burst: 30 };
+
+/// There is no such page. Whoever guesses is slowed down.
+fn missed(app: &App, extensions: &Extensions, id: &str) -> Response {
+    let mut key = address_key(extensions);
+    // Not the bucket of requests to the API.
+    key[0] ^= 0xa5;
+    let verdict = app.limiter.take(&key, MISSES, wall_clock().0);
+    if verdict.allowed {
+        return nowhere(id);
+    }
+    let message = "Too many addresses that do not exist were asked for. Wait a minute.";
+    let mut response = problem(StatusCode::TOO_MANY_REQUESTS, "Too many requests", message, id);
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(verdict.retry_after.max(1)));
+    response
+}
+
 /// The page for an error of the engine; nothing was charged by the request that met it.
-fn refusal(error: &Error, id: &str) -> Response {
+fn refusal(app: &App, extensions: &Extensions, error: &Error, id: &str) -> Response {
     match error {
-        Error::NotFound { .. } => nowhere(id),
+        Error::NotFound { .. } => missed(app, extensions, id),
         Error::Store(store) => {
             tracing::error!(error = %store, "a payment page met a failure of the database");
             let message =
@@ -131,9 +152,9 @@ async fn show(State(app): State<App>, segment: Segment, id: Id, request: Request
                 shown(StatusCode::OK, checkout_view::page(&view, &shown_as))
             }
             Ok(PageView::Transaction(view)) => nothing_to_pay(&view, &id),
-            Err(error) => refusal(&error, &id),
+            Err(error) => refusal(&app, &head.extensions, &error, &id),
         },
-        None => nowhere(&id),
+        None => missed(&app, &head.extensions, &id),
     };
     routed(response, PAGE)
 }
@@ -165,7 +186,7 @@ async fn pay(State(app): State<App>, segment: Segment, id: Id, request: Request)
     let id = id_text(&id).to_owned();
     let answered = match known_form(text(segment)) {
         Some(code) => take_form(&app, code, &head, body, &id).await,
-        None => Err(nowhere(&id)),
+        None => Err(missed(&app, &head.extensions, &id)),
     };
     routed(answered.unwrap_or_else(|refused| refused), PAGE)
 }
@@ -200,7 +221,7 @@ async fn take_form(
     id: &str,
 ) -> Result<Response, Response> {
     let fields = read_form(head, body, id).await?;
-    let view = app.engine.checkout(code.clone()).await.map_err(|e| refusal(&e, id))?;
+    let view = app.engine.checkout(code.clone()).await.map_err(|e| refusal(app, &head.extensions, &e, id))?;
     let locale = locale(&view, fields.get("locale"), &head.headers);
     let fresh = app.engine.form_name();
     let again = |view: &CheckoutView, status, problems, refused| {
@@ -230,7 +251,7 @@ async fn take_form(
         Err(Unusable::Refused(decline)) => {
             return Ok(again(&view, StatusCode::UNPROCESSABLE_ENTITY, Problems::default(), Some(decline)));
         }
-        Err(Unusable::Failed(error)) => return Err(refusal(&error, id)),
+        Err(Unusable::Failed(error)) => return Err(refusal(app, &head.extensions, &error, id)),
     };
     let sent = Submission { form: form.to_owned(), method, request_id: id.to_owned() };
     let paid = match app.engine.pay_checkout(code, sent).await {
@@ -244,7 +265,7 @@ async fn take_form(
                 Some(Decline::NotConfirmed),
             ));
         }
-        Err(error) => return Err(refusal(&error, id)),
+        Err(error) => return Err(refusal(app, &head.extensions, &error, id)),
     };
     if let Some(action) = checkout_view::next_page(&paid, locale) {
         return Ok(see_other(&action));
@@ -328,16 +349,17 @@ async fn cancel(State(app): State<App>, segment: Segment, id: Id, request: Reque
                     let shown_as = Shown::fresh(locale, None, &form, &id);
                     shown(StatusCode::OK, checkout_view::page(&view, &shown_as))
                 }
-                Err(error) => refusal(&error, &id),
+                Err(error) => refusal(&app, &head.extensions, &error, &id),
             },
             Err(refused) => refused,
         },
-        None => nowhere(&id),
+        None => missed(&app, &head.extensions, &id),
     };
     routed(answered, CANCEL)
 }
 
-async fn status(State(app): State<App>, segment: Segment, id: Id) -> Response {
+async fn status(State(app): State<App>, segment: Segment, id: Id, request: Request) -> Response {
+    let (head, id) = (request.into_parts().0, id_text(&id).to_owned());
     let response = match known_form(text(segment)) {
         Some(code) => match app.engine.checkout(code).await {
             Ok(view) => {
@@ -348,9 +370,9 @@ async fn status(State(app): State<App>, segment: Segment, id: Id) -> Response {
                 ];
                 (headers, checkout_view::status(&view)).into_response()
             }
-            Err(error) => refusal(&error, id_text(&id)),
+            Err(error) => refusal(&app, &head.extensions, &error, &id),
         },
-        None => nowhere(id_text(&id)),
+        None => missed(&app, &head.extensions, &id),
     };
     routed(response, STATUS)
 }
@@ -379,9 +401,9 @@ async fn show_simulated(State(app): State<App>, segments: Segments, id: Id, requ
                     see_other(&home(&view, locale))
                 }
             }
-            Err(error) => refusal(&error, &id),
+            Err(error) => refusal(&app, &head.extensions, &error, &id),
         },
-        None => nowhere(&id),
+        None => missed(&app, &head.extensions, &id),
     };
     routed(response, SIMULATED)
 }
@@ -397,7 +419,7 @@ async fn answer_simulated(State(app): State<App>, segments: Segments, id: Id, re
         Some((code, challenge)) => match take_answer(&app, code, challenge, &head, body, &id).await {
             Ok(response) | Err(response) => response,
         },
-        None => nowhere(&id),
+        None => missed(&app, &head.extensions, &id),
     };
     routed(response, SIMULATED)
 }
@@ -420,13 +442,13 @@ async fn take_answer(
             return Err(problem(StatusCode::BAD_REQUEST, "No such answer", message, id));
         }
     };
-    let view = app.engine.checkout(code).await.map_err(|e| refusal(&e, id))?;
+    let view = app.engine.checkout(code).await.map_err(|e| refusal(app, &head.extensions, &e, id))?;
     // The challenge must be this payment's own: its code alone would answer another's.
     let own = view.payment.next_action.as_ref().is_some_and(|a| a.code == challenge);
     if own {
         match app.engine.answer_challenge(challenge, answer).await {
             Ok(_) | Err(Error::ChallengeGone) => {}
-            Err(error) => return Err(refusal(&error, id)),
+            Err(error) => return Err(refusal(app, &head.extensions, &error, id)),
         }
     }
     let locale = locale(&view, fields.get("locale"), &head.headers);

@@ -218,6 +218,20 @@ const RULES: &[(&str, &str, &str)] = &[
          AND p.currency = a.currency AND p.provider = a.owner AND p.status = 'paid'), 0)",
     ),
     (
+        "every payment with a page has its checkout",
+        "SELECT COUNT(*) FROM payments WHERE checkout = 1",
+        "SELECT 'payment', p.id, NULL FROM payments p WHERE p.checkout = 1 \
+         AND NOT EXISTS (SELECT 1 FROM checkouts c WHERE c.payment = p.id)",
+    ),
+    (
+        "every attempt and refund of a Gate transaction has its operation, and no operation stands for two",
+        "SELECT COUNT(*) FROM gate_operations",
+        "SELECT 'attempt', a.id, NULL FROM attempts a JOIN gate_transactions t ON t.payment = a.payment \
+         WHERE NOT EXISTS (SELECT 1 FROM gate_operations o WHERE o.object = a.id AND o.transaction_number = t.number) \
+         UNION ALL SELECT 'refund', r.id, NULL FROM refunds r JOIN gate_transactions t ON t.payment = r.payment \
+         WHERE NOT EXISTS (SELECT 1 FROM gate_operations o WHERE o.object = r.id AND o.transaction_number = t.number)",
+    ),
+    (
         "a merchant's balance transactions sum to pending and available",
         "SELECT COUNT(*) FROM balance_transactions",
         "SELECT b.currency, b.merchant, CAST(b.s + COALESCE(l.s, 0) AS BIGINT) FROM (SELECT merchant, live, currency, \
