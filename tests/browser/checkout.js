@@ -1,5 +1,5 @@
 // The payment page in a browser: looks, keys, doubles, without scripts. Against the samples that
-// crates/pages/examples/preview serves: node checkout.js --base http://127.0.0.1:PORT [--pictures DIR]
+// crates/pages/examples/preview serves: node checkout.js --base http://127.0.0.1:PORT [--pictures DIR] [NAME...]
 "use strict";
 
 const assert = require("node:assert/strict");
@@ -8,7 +8,10 @@ const path = require("node:path");
 const { parseArgs } = require("node:util");
 const { launch, open, findings, overflow, smallTargets } = require("./browser.js");
 
-const { values: given } = parseArgs({ options: { base: { type: "string" }, pictures: { type: "string" } } });
+const { values: given, positionals: chosen } = parseArgs({
+  options: { base: { type: "string" }, pictures: { type: "string" } },
+  allowPositionals: true,
+});
 const base = given.base;
 
 const FORMS = ["card", "sepa", "paypal", "plain", "long", "expiring", "problems", "sepa-problems", "declined", "no-method"];
@@ -320,7 +323,8 @@ async function main() {
   assert.ok(base, "--base is missing");
   const browser = await launch();
   let failed = 0;
-  for (const [name, test] of Object.entries(tests)) {
+  const asked = Object.entries(tests).filter(([name]) => chosen.length === 0 || chosen.includes(name));
+  for (const [name, test] of asked) {
     try {
       await test(browser);
       console.log(`ok ${name}`);
@@ -330,7 +334,7 @@ async function main() {
     }
   }
   await browser.close();
-  console.log(`${Object.keys(tests).length} run, ${failed} failed`);
+  console.log(`${asked.length} run, ${failed} failed`);
   process.exitCode = failed > 0 ? 1 : 0;
 }
 

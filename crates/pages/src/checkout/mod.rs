@@ -185,8 +185,10 @@ pub enum State<'a> {
     Challenge {
         href: &'a str,
     },
-    /// A bank debit was handed in. It settles in days.
-    Submitted,
+    /// A bank debit was handed in, under this mandate. It settles in days.
+    Submitted {
+        mandate_reference: Option<&'a str>,
+    },
     /// Paid by this payer just now.
     Succeeded,
     /// Paid before this page was opened.
@@ -203,7 +205,7 @@ impl State<'_> {
             State::Open(_) => "open",
             State::Processing => "processing",
             State::Challenge { .. } => "challenge",
-            State::Submitted => "submitted",
+            State::Submitted { .. } => "submitted",
             State::Succeeded | State::AlreadyPaid => "succeeded",
             State::Failed => "failed",
             State::Expired => "expired",

@@ -26,6 +26,7 @@ struct ResultPage<'a> {
     action: Option<(String, String)>,
     note: Option<String>,
     order_reference: Option<&'a str>,
+    mandate_reference: Option<&'a str>,
     /// The page loads itself again when the state is no longer this.
     live: Option<&'static str>,
 }
@@ -82,6 +83,10 @@ pub(super) fn page(c: &Checkout<'_>) -> Page {
         action,
         note,
         order_reference: c.order_reference.map(str::trim).filter(|text| !text.is_empty()),
+        mandate_reference: match c.state {
+            State::Submitted { mandate_reference } => mandate_reference,
+            _ => None,
+        },
         live: waits.then(|| c.state.word()),
         total: summary.total,
         frame,
@@ -97,7 +102,9 @@ fn content<'a>(c: &Checkout<'a>, m: &'static Messages) -> Content<'a> {
             (Icon::Waiting, m.checking_title, vec![m.checking_text], None, false)
         }
         State::Challenge { .. } => (Icon::Neutral, m.bank_title, vec![m.bank_text], None, false),
-        State::Submitted => (Icon::Success, m.submitted_title, vec![m.submitted_text], leave.back, true),
+        State::Submitted { .. } => {
+            (Icon::Success, m.submitted_title, vec![m.submitted_text], leave.back, true)
+        }
         State::Succeeded => (Icon::Success, m.paid_title, vec![m.paid_text], leave.success, true),
         State::AlreadyPaid => (Icon::Success, m.already_title, vec![m.already_text], leave.success, false),
         State::Failed => (Icon::Failed, m.failed_title, vec![m.not_charged, m.failed_text], leave.fail, true),

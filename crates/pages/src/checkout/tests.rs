@@ -73,7 +73,7 @@ fn states(text: &str) -> Vec<State<'_>> {
         State::Open(Open { method: Some(MethodKind::SepaDebit), problems: every, ..open(text) }),
         State::Processing,
         State::Challenge { href: text },
-        State::Submitted,
+        State::Submitted { mandate_reference: Some(text) },
         State::Succeeded,
         State::AlreadyPaid,
         State::Failed,
@@ -254,7 +254,7 @@ fn results_leave_where_the_merchant_asked() {
         (State::Failed, "f", true),
         (State::Expired, "f", true),
         (State::Canceled, "r", true),
-        (State::Submitted, "r", true),
+        (State::Submitted { mandate_reference: None }, "r", true),
     ] {
         let page = checkout(&Checkout { leave, ..page_of("x", ITEMS, state) });
         html_audit::check(&page.html);

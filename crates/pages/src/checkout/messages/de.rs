@@ -12,7 +12,7 @@ pub(super) const MESSAGES: Messages = Messages {
     order_reference: "Bestellnummer",
     language: "Sprache",
     powered_by: "Bereitgestellt mit PaymentGate",
-    the_shop: "dem Händler",
+    the_shop: "Shop",
     test_mode: "Testmodus. Es fließt kein echtes Geld.",
     test_cards: "Testkarten",
     test_accounts: "Testkonten",
