@@ -4,6 +4,7 @@
 mod app;
 pub mod bench;
 mod db;
+pub mod gate;
 pub mod kill;
 mod random;
 mod receiver;
