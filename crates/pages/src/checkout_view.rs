@@ -157,7 +157,11 @@ fn state_of<'a>(
             let handed_in = view.attempt.as_ref().is_some_and(|a| {
                 a.status == AttemptStatus::Processing && matches!(a.method, MethodFacts::SepaDebit(_))
             });
-            if handed_in { State::Submitted } else { State::Processing }
+            if handed_in {
+                State::Submitted { mandate_reference: Some(mandate.reference) }
+            } else {
+                State::Processing
+            }
         }
         PaymentStatus::Canceled => match payment.cancellation_reason {
             Some(CancellationReason::Expired) => State::Expired,

@@ -5,6 +5,7 @@ mod app;
 pub mod bench;
 mod cluster;
 mod db;
+pub mod gate;
 pub mod kill;
 mod random;
 mod receiver;
