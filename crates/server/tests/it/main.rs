@@ -14,6 +14,7 @@ mod paths;
 mod payer;
 mod process;
 mod restart;
+mod services;
 mod shop;
 mod storm;
 mod webdriver;
