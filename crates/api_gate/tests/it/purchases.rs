@@ -333,6 +333,24 @@ testkit::on_both_engines! {
         app.assert_books().await;
     }
 
+    async fn without_its_test_clock_it_lives_by_the_wall_clock(db) {
+        let app = TestApp::start(&db).await;
+        let shop = Shop::open(&app).await;
+        let clock = app.post("/v2/test_helpers/test_clocks", &[("frozen_time", "1790000000")]).await.expect(201);
+        let clock = clock["id"].as_str().expect("an id").to_owned();
+        app.post("/v2/customers", &[("email", "payer@example.com"), ("test_clock", &clock)]).await.expect(201);
+        let open = shop.buy("order-1", "10.00").await;
+        let paid = shop.sell("order-2", "10.00", AT_ONCE).await;
+        app.delete(&format!("/v2/test_helpers/test_clocks/{clock}")).await.expect(200);
+        app.run_due().await;
+        assert_eq!(shop.status(&paid).await["status"], "success");
+        // By the wall clock, its time was over long ago.
+        assert_eq!(shop.status(&open).await["status"], "expired");
+        // A new purchase of the same payer works.
+        shop.sell("order-3", "10.00", AT_ONCE).await;
+        app.assert_books().await;
+    }
+
     async fn expiry_by_the_wall_clock(db) {
         let app = TestApp::start(&db).await;
         let shop = Shop::open(&app).await;
