@@ -327,6 +327,41 @@ testkit::on_both_engines! {
         workers.stop().await;
     }
 
+    async fn many_first_callbacks_to_one_address_at_once(db) {
+        let app = TestApp::start(&db).await;
+        let shop = Shop::open(&app).await;
+        let receiver = Receiver::start().await;
+        let answers = crate::support::join_all((0..30).map(|n| {
+            let (shop, body) = (shop.clone(), shop.purchase_with_callback(&format!("order-{n}"), "1.00", &receiver.url));
+            async move { shop.call(PURCHASE, &body).await }
+        })).await;
+        for answer in answers {
+            answer.expect(200);
+        }
+        assert_eq!(figure(&app, "SELECT COUNT(*) FROM webhook_endpoints").await, 1);
+        let workers = work(&app);
+        receiver.wait_for(60).await;
+        workers.stop().await;
+    }
+
+    /// Only so many addresses queue apart; what goes to further ones arrives all the same.
+    async fn callbacks_to_many_addresses(db) {
+        let app = TestApp::start(&db).await;
+        let shop = Shop::open(&app).await;
+        let receiver = Receiver::start().await;
+        for n in 0..70 {
+            let url = format!("https://shop-{n}.example/callback");
+            shop.create(PURCHASE, &shop.purchase_with_callback(&format!("order-{n}"), "1.00", &url)).await;
+        }
+        assert_eq!(figure(&app, "SELECT COUNT(*) FROM webhook_endpoints").await, 65);
+        sql(&app, "UPDATE deliveries SET status = 'failed'").await;
+        shop.create(PURCHASE, &shop.purchase_with_callback("last", "1.00", &receiver.url)).await;
+        assert_eq!(figure(&app, "SELECT COUNT(*) FROM webhook_endpoints").await, 65);
+        let workers = work(&app);
+        assert_eq!(sorted(&receiver.wait_for(2).await, &shop.secret), ["created", "sale init"]);
+        workers.stop().await;
+    }
+
     async fn addresses_that_callbacks_may_not_reach(db) {
         let app = TestApp::start(&db).await;
         let shop = Shop::open(&app).await;

@@ -39,8 +39,12 @@ testkit::on_both_engines! {
         shop.sell("order-1", "100.00", AT_ONCE).await;
         // A payout that the bank refuses at once is told at once.
         let closed = shop.payout("closed", "10.00", CLOSED);
-        let answer = shop.call(PAYOUT, &closed).await;
-        assert_eq!(answer.status, 422, "{}", answer.text);
+        for _ in 0..2 {
+            let answer = refused(shop.call(PAYOUT, &closed).await, 422, 422, None);
+            assert!(answer["meta"]["message"].as_str().is_some_and(|m| m.contains("closed")), "{answer}");
+        }
+        let refused_at_the_bank = "SELECT COUNT(*) FROM gate_operations WHERE kind = 'payout' AND status = 'external_error'";
+        assert_eq!(figure(&app, refused_at_the_bank).await, 1);
         assert_eq!(balance(&app).await, (10_000, 0), "the money is back");
         for (name, account, first) in [("later", LATER, "processing"), ("waits", WAITS, "created")] {
             let uuid = shop.create(PAYOUT, &shop.payout(name, "10.00", account)).await;

@@ -291,6 +291,66 @@ testkit::on_both_engines! {
         app.assert_books().await;
     }
 
+    async fn expiry_while_the_payer_is_at_the_bank(db) {
+        let app = TestApp::start(&db).await;
+        let shop = Shop::open(&app).await;
+        let uuid = shop.sell("order-1", "10.00", "pm_card_threeDSecureRequired").await;
+        let debit = shop.sell("order-2", "10.00", "pm_sepa_debit_success").await;
+        let change = |tx: &mut store::Tx<'_>| tx.execute("UPDATE checkouts SET expires_at = 1", &[]);
+        app.store.write::<_, store::StoreError, _>(change).await.expect("their time is over");
+        app.run_due().await;
+        let expired = shop.status(&uuid).await;
+        assert_states(&expired, "expired", &[("sale", "internal_error", 0, OVER)]);
+        let payment = shop.payment_of("order-1").await["id"].as_str().expect("an id").to_owned();
+        let late = app.post(&format!("/v2/test_helpers/payment_intents/{payment}/authenticate"), &[]).await;
+        assert!(late.status.is_client_error(), "{}", late.text);
+        assert_eq!(shop.status(&uuid).await["status"], "expired");
+        // What is at the provider ends there.
+        assert_eq!(shop.status(&debit).await["status"], "processing");
+        let change = |tx: &mut store::Tx<'_>| {
+            tx.execute("UPDATE sandbox_charges SET settles_at = 1 WHERE settles_at IS NOT NULL", &[])
+        };
+        app.store.write::<_, store::StoreError, _>(change).await.expect("the bank has paid");
+        app.run_waiting().await;
+        assert_eq!(shop.status(&debit).await["status"], "success");
+        app.assert_books().await;
+    }
+
+    async fn answers_that_are_lost(db) {
+        let app = TestApp::start(&db).await;
+        let shop = Shop::open(&app).await;
+        for (order, method, status, operation) in [
+            ("order-1", "pm_card_answerLost", "success", ("sale", "success", 0, SUCCESSFUL)),
+            ("order-2", "pm_card_answerLostDeclined", "processing", ("sale", "external_error", 2000, FAILED)),
+            ("order-3", "pm_card_requestLost", "processing", ("sale", "external_error", 3000, FAILED)),
+        ] {
+            let uuid = shop.sell(order, "10.00", method).await;
+            let open = shop.status(&uuid).await;
+            assert_eq!((&open["status"], &open["operations"][0]["status"]), (&json!("processing"), &json!("processing")));
+            app.run_waiting().await;
+            assert_states(&shop.status(&uuid).await, status, &[operation]);
+        }
+        app.assert_books().await;
+    }
+
+    async fn without_its_test_clock_it_lives_by_the_wall_clock(db) {
+        let app = TestApp::start(&db).await;
+        let shop = Shop::open(&app).await;
+        let clock = app.post("/v2/test_helpers/test_clocks", &[("frozen_time", "1790000000")]).await.expect(201);
+        let clock = clock["id"].as_str().expect("an id").to_owned();
+        app.post("/v2/customers", &[("email", "payer@example.com"), ("test_clock", &clock)]).await.expect(201);
+        let open = shop.buy("order-1", "10.00").await;
+        let paid = shop.sell("order-2", "10.00", AT_ONCE).await;
+        app.delete(&format!("/v2/test_helpers/test_clocks/{clock}")).await.expect(200);
+        app.run_due().await;
+        assert_eq!(shop.status(&paid).await["status"], "success");
+        // By the wall clock, its time was over long ago.
+        assert_eq!(shop.status(&open).await["status"], "expired");
+        // A new purchase of the same payer works.
+        shop.sell("order-3", "10.00", AT_ONCE).await;
+        app.assert_books().await;
+    }
+
     async fn expiry_by_the_wall_clock(db) {
         let app = TestApp::start(&db).await;
         let shop = Shop::open(&app).await;

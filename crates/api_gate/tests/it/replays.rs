@@ -33,6 +33,28 @@ testkit::on_both_engines! {
         app.assert_books().await;
     }
 
+    /// A signature does not cover the path: the same body at another call is another request.
+    async fn the_same_body_at_another_call(db) {
+        let app = TestApp::start(&db).await;
+        let shop = Shop::open(&app).await;
+        shop.sell("earlier", "100.00", crate::support::AT_ONCE).await;
+        let mut body = shop.payout("order-1", "10.00", "DE89370400440532013000");
+        body["recurring"] = json!({ "enabled": true, "cycle_days": 1 });
+        let sealed = shop.seal(&body);
+        for (first, name) in [(PURCHASE, "order-1"), (RECURRING, "order-2"), (PAYOUT, "order-3")] {
+            let sealed = if name == "order-1" { sealed.clone() } else {
+                body["meta"]["payment_id"] = json!(name);
+                shop.seal(&body)
+            };
+            shop.send(first, &[], sealed.clone()).await.expect(200);
+            for other in [PURCHASE, RECURRING, PAYOUT].into_iter().filter(|path| *path != first) {
+                refused(shop.send(other, &[], sealed.clone()).await, 409, 409, Some("meta.payment_id"));
+            }
+        }
+        assert_eq!(figure(&app, "SELECT COUNT(*) FROM payouts").await, 1);
+        assert_eq!(figure(&app, TRANSACTIONS).await, 4);
+    }
+
     async fn fifty_at_once_are_one(db) {
         let app = TestApp::start(&db).await;
         let shop = Shop::open(&app).await;

@@ -167,6 +167,25 @@ testkit::on_both_engines! {
         first.call(PURCHASE, &first.purchase("order-2", "1.00")).await.expect(200);
     }
 
+    async fn tokens_and_webhooks_have_a_number(db) {
+        let app = TestApp::start(&db).await;
+        let shop = Shop::open(&app).await;
+        for n in 1..16 {
+            Shop::of_service(&app, shop.service, &format!("token {n}")).await;
+        }
+        let one_more = app.engine.create_token(shop.service, "more".to_owned(), SignVariant::Folded, PayloadDialect::Y2025);
+        assert!(matches!(one_more.await, Err(engine::Error::Limit { .. })));
+        for n in 0..16 {
+            let url = format!("https://shop.example/{n}");
+            app.engine.create_service_webhook(shop.service, url).await.expect("a webhook");
+        }
+        let one_more = app.engine.create_service_webhook(shop.service, "https://shop.example/16".to_owned());
+        assert!(matches!(one_more.await, Err(engine::Error::Limit { .. })));
+        // One that is revoked makes room.
+        assert!(app.engine.revoke_token(shop.token).await.expect("revoked"));
+        Shop::of_service(&app, shop.service, "more").await;
+    }
+
     async fn a_revoked_token_is_refused_within_a_second(db) {
         let app = TestApp::start(&db).await;
         let shop = Shop::open(&app).await;

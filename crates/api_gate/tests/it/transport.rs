@@ -17,7 +17,10 @@ testkit::on_both_engines! {
         };
         for path in [PURCHASE, RECURRING, CANCEL, PAYOUT, REFUND, STATUS] {
             let method = if path == STATUS { "DELETE" } else { "GET" };
-            refused(app.send(request(method, path)).await, 405, 405, None);
+            let answer = app.send(request(method, path)).await;
+            assert!(answer.header("x-request-id").is_some_and(|id| id.starts_with("req_")));
+            assert_eq!(answer.header("cache-control"), Some("no-store"));
+            refused(answer, 405, 405, None);
         }
         for path in ["/api/", "/api/transaction", "/api/transaction/status/", "/api/Transaction/status", "/api/x/y"] {
             let answer = app.send(request("POST", path)).await;

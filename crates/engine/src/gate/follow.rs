@@ -186,6 +186,11 @@ impl Engine {
         if let Some(known) = store::webhooks::direct(tx, storefront, origin)? {
             return Ok(known);
         }
+        // Two first callbacks to one origin must not both make its endpoint, nor two more than there may be.
+        store::merchants::lock_mode(tx, transaction.scope)?;
+        if let Some(known) = store::webhooks::direct(tx, storefront, origin)? {
+            return Ok(known);
+        }
         let shared = store::webhooks::count_direct(tx, storefront)? >= ORIGINS_APART;
         let origin = if shared { "" } else { origin };
         if shared && let Some(known) = store::webhooks::direct(tx, storefront, origin)? {

@@ -66,7 +66,9 @@ impl Engine {
         let made = wanted.id;
         self.carry_out(move |engine, tx| engine.begin_gate_payout(tx, &storefront, &new, &facts, &wanted))
             .await?;
-        let known = self.store.read(move |tx| known_transaction(tx, place, &payment_id, &digest)).await?;
+        let kind = TransactionKind::Payout;
+        let known =
+            self.store.read(move |tx| known_transaction(tx, place, kind, &payment_id, &digest)).await?;
         let known = known.ok_or_else(|| Error::Internal("a payout left no transaction".to_owned()))?;
         let repeated = known.transaction.payout.is_some_and(|payout| payout != made);
         Ok(Created { repeated, ..known })
@@ -80,7 +82,8 @@ impl Engine {
         facts: &PayoutFacts,
         wanted: &CreatePayout,
     ) -> Result<Option<Ask>, Error> {
-        if known_transaction(tx, storefront.id, &new.payment_id, &new.digest)?.is_some() {
+        let kind = TransactionKind::Payout;
+        if known_transaction(tx, storefront.id, kind, &new.payment_id, &new.digest)?.is_some() {
             return Ok(None);
         }
         let scope = storefront.scope;

@@ -85,7 +85,13 @@ impl Engine {
         let new = Arc::new(new);
         self.store
             .write(move |tx| {
-                if let Some(known) = known_transaction(tx, storefront.id, &new.payment_id, &new.digest)? {
+                let kind = if new.recurring.is_some() {
+                    TransactionKind::Recurring
+                } else {
+                    TransactionKind::Purchase
+                };
+                let known = known_transaction(tx, storefront.id, kind, &new.payment_id, &new.digest)?;
+                if let Some(known) = known {
                     return Ok(known);
                 }
                 let surcharge = storefront.surcharge_in(new.currency);
@@ -102,11 +108,6 @@ impl Engine {
                     Ok(fee) => Some(fee),
                     Err(Error::FeeNotConfigured { .. }) => None,
                     Err(other) => return Err(other),
-                };
-                let kind = if new.recurring.is_some() {
-                    TransactionKind::Recurring
-                } else {
-                    TransactionKind::Purchase
                 };
                 match (fee, kind) {
                     (Some(fee), TransactionKind::Purchase) => {
@@ -300,16 +301,18 @@ pub(super) fn check_callback(engine: &Engine, scope: Scope, url: Option<&str>) -
         .map_err(|e| Error::invalid("webhook.url", "url_invalid", e.to_string()))
 }
 
-/// The transaction that this service has under `payment_id`, if the same signed request made it.
+/// The transaction that this service has under `payment_id`, if the same signed request made it by the same
+/// call. A signature does not cover the path: what bought something must not be told that it paid out.
 pub(super) fn known_transaction(
     tx: &mut Tx<'_>,
     storefront: StorefrontId,
+    kind: TransactionKind,
     payment_id: &str,
     digest: &[u8],
 ) -> Result<Option<Created>, Error> {
     match store::gate_transactions::by_payment_id(tx, storefront, payment_id)? {
         None => Ok(None),
-        Some(transaction) if transaction.digest == digest => {
+        Some(transaction) if transaction.digest == digest && transaction.kind == kind => {
             Ok(Some(Created { transaction, repeated: true }))
         }
         Some(_) => Err(Error::NameTaken { param: "meta.payment_id".to_owned(), name: payment_id.to_owned() }),

@@ -4,7 +4,7 @@ use crate::process::{Gateway, PATIENCE, Place, program, run, run_on, run_within,
 use crate::wire::Client;
 
 /// Every command there is.
-const COMMANDS: [&str; 21] = [
+const COMMANDS: [&str; 33] = [
     "",
     "serve",
     "migrate",
@@ -21,6 +21,18 @@ const COMMANDS: [&str; 21] = [
     "fees list",
     "fees set",
     "fees remove",
+    "services",
+    "services create",
+    "services list",
+    "services set",
+    "services tokens",
+    "services tokens create",
+    "services tokens list",
+    "services tokens revoke",
+    "services webhooks",
+    "services webhooks add",
+    "services webhooks list",
+    "services webhooks remove",
     "ledger",
     "ledger verify",
     "audit",

@@ -17,6 +17,8 @@ mod postgres_restart;
 mod process;
 mod read_only;
 mod restart;
+mod services;
+mod shop;
 mod storm;
 mod webdriver;
 mod wire;

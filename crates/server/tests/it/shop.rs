@@ -1,0 +1,65 @@
+//! A shop in PHP against the program, over Gate.
+
+use crate::process::{Gateway, Place, run_on, stderr, stdout, tool};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+/// The demo merchant's service in test mode.
+fn service(place: &Place) -> String {
+    let listed = stdout(&run_on(place, &["services", "list"]));
+    let words = listed.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+    let own = words.filter(|words| words.contains(&"test")).find_map(|words| words.first().copied());
+    own.unwrap_or_else(|| panic!("no service in {listed}")).to_owned()
+}
+
+/// Pays what the page at `url` asks for. Not in a browser but over REST v2, where the same payment stands.
+fn pay(gateway: &Gateway, url: &str, payment_id: &str) {
+    assert!(url.starts_with(&format!("http://{}/payment/", gateway.public)), "{url}");
+    let listed = gateway.get("/v2/payment_intents").expect(200);
+    let named = |p: &&serde_json::Value| p["metadata"]["payment_id"] == payment_id;
+    let payment = listed["data"].as_array().expect("a list").iter().find(named).expect("the payment");
+    let path = format!("/v2/payment_intents/{}/confirm", payment["id"].as_str().expect("an id"));
+    let paid = gateway.client().post(&path, &[("payment_method", "pm_card_bypassPending")]).expect(200);
+    assert_eq!(paid["status"], "succeeded");
+}
+
+testkit::on_both_engines! {
+    async fn a_shop_in_php(db) {
+        let php = tool("PAYMENTGATE_PHP");
+        let place = Place::of(&db);
+        let gateway = Gateway::start(&place);
+        let service = service(&place);
+        let made = run_on(&place, &["services", "tokens", "create", &service, "shop token"]);
+        let secret = stdout(&made).trim().to_owned();
+        assert_eq!(secret.len(), 40, "{}", stderr(&made));
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/clients/php/shop.php");
+        let mut shop = Command::new(php)
+            .arg(script)
+            .args(["--base", &format!("http://{}", gateway.api), "--service", &service])
+            .args(["--token", "shop token", "--secret", &secret])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("php starts");
+        let mut said = String::new();
+        let mut answers = shop.stdin.take().expect("piped");
+        for line in BufReader::new(shop.stdout.take().expect("piped")).lines().map_while(Result::ok) {
+            let words: Vec<&str> = line.split(' ').collect();
+            if let ["PAY", url, payment_id] = words[..] {
+                pay(&gateway, url, payment_id);
+                answers.write_all(b"paid\n").expect("the shop listens");
+            }
+            said.push_str(&line);
+            said.push('\n');
+        }
+        let mut errors = String::new();
+        shop.stderr.take().expect("piped").read_to_string(&mut errors).expect("text");
+        let status = shop.wait().expect("it ends");
+        assert!(status.success() && said.contains(" checks, 0 failed"), "{status}\n{said}{errors}");
+        let verified = run_on(&place, &["ledger", "verify"]);
+        assert!(verified.status.success(), "{}", stderr(&verified));
+        gateway.stop();
+    }
+}
