@@ -18,7 +18,10 @@ use domain::merchant::KeyKind;
 use domain::rate::Tier;
 use engine::{Caller, IdempotentRequest, wall_clock};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::time::Duration;
+use tokio::time::Instant;
 use web::body::BodyRefusal;
+use web::card_testing::peer_ip;
 use web::middleware::show_limits;
 use web::params::{Params, echo_name};
 use web::rate_limit::{Verdict, address_key};
@@ -28,6 +31,10 @@ use web::{App, KnownLimits, Peer, RequestId, RouteName};
 const ANONYMOUS: Tier = Tier { per_minute: 50, per_second: 5, burst: 50 };
 /// Leaves that must not enter a fingerprint: a security code may not even be kept as a digest.
 const SECRET_LEAVES: &[&str] = &["card.cvc", "payment_method_data.card.cvc"];
+
+/// A decline is told to a publishable key no earlier than this after the request began: a card that is refused
+/// at once would differ in time from one that its issuer was asked about.
+const DECLINE_FLOOR: Duration = Duration::from_millis(300);
 
 static REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 static SHOULD_RETRY: HeaderName = HeaderName::from_static("stripe-should-retry");
@@ -239,7 +246,11 @@ async fn dispatch(
                 known.set(verdict);
             }
             let answered = Exchange { app: &app, endpoint, mount, parts: &parts, caller, verdict: &verdict };
+            let began = Instant::now();
             let (response, verdict) = answered.run(path, body).await;
+            if caller.kind == KeyKind::Publishable && response.status() == StatusCode::PAYMENT_REQUIRED {
+                tokio::time::sleep_until(began + DECLINE_FLOOR).await;
+            }
             let origin = parts.headers.contains_key(header::ORIGIN);
             (allow_origin(response, origin, caller.kind), verdict)
         }
@@ -491,6 +502,7 @@ impl Exchange<'_> {
             path,
             params,
             request_id,
+            ip: peer_ip(&self.parts.extensions),
             idempotency,
             route_path,
         })

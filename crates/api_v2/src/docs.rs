@@ -20,6 +20,11 @@ const CODES: &[(&str, &str)] = &[
     ("body_too_slow", "The body has to arrive within ten seconds."),
     ("capture_method_not_supported", "This kind of payment method cannot be captured manually."),
     ("card_declined", "The bank declined the card; decline_code has its reason. Ask for another card."),
+    (
+        "card_testing_suspected",
+        "Too many cards were tried from this network or at this account, or this card too often. Wait, or pay in \
+         another way.",
+    ),
     ("charge_already_refunded", "Nothing is left to refund."),
     ("charge_not_refundable", "Nothing was captured that could be refunded. Cancel the payment instead."),
     (

@@ -26,6 +26,8 @@ pub struct ApiError {
     pub payment: Option<Box<PaymentView>>,
     /// What was asked for and does not exist for this key.
     pub missing: Option<String>,
+    /// A card's issuer or provider said no, for a reason that only they know.
+    pub declined: bool,
     /// For a publishable key: the payment reduced, and no hint which check a card failed.
     pub public: bool,
 }
@@ -44,6 +46,7 @@ impl ApiError {
             retry_after: None,
             payment: None,
             missing: None,
+            declined: false,
             public: false,
         }
     }
@@ -77,13 +80,26 @@ impl ApiError {
         self
     }
 
-    /// The error as a publishable key may see it.
+    /// The error as a publishable key may see it. All declines of cards look the same to it, or it could
+    /// tell a working card with a wrong code from a blocked one.
     pub fn public(mut self, public: bool) -> ApiError {
         self.public = public;
+        if public && self.declined {
+            let shown = public_decline(self.code.as_deref().unwrap_or_default());
+            if let Some((code, message)) = shown {
+                (self.code, self.message) = (Some(code.to_owned()), message.to_owned());
+            }
+            (self.decline_code, self.param) = (None, None);
+        }
         self
     }
 
-    fn payment(mut self, payment: Box<PaymentView>) -> ApiError {
+    fn from_issuer(mut self) -> ApiError {
+        self.declined = true;
+        self
+    }
+
+    pub fn payment(mut self, payment: Box<PaymentView>) -> ApiError {
         self.payment = Some(payment);
         self
     }
@@ -123,6 +139,27 @@ impl ApiError {
     }
 }
 
+/// Code and message of a decline as a publishable key sees it; `None`: as they are. Authentication is the
+/// payer's own to pass, and a bank debit is no card.
+pub fn public_decline(code: &str) -> Option<(&'static str, &'static str)> {
+    let told = matches!(
+        code,
+        "authentication_required"
+            | "payment_intent_authentication_failure"
+            | "payment_method_provider_decline"
+    );
+    (!told).then_some(("card_declined", "Your card was declined. Use another card or contact your bank."))
+}
+
+/// The answer to a publishable key whose card may not be tried now: the same whichever bound was met.
+pub fn held() -> ApiError {
+    let message = "Too many cards were tried. Wait some minutes, or pay in another way.";
+    let mut error = ApiError::new(StatusCode::TOO_MANY_REQUESTS, "rate_limit_exceeded", message)
+        .code("card_testing_suspected");
+    error.retry_after = Some(web::card_testing::RETRY_AFTER_S);
+    error
+}
+
 /// A decline: 402, with what the card network said.
 pub fn card_error(decline: &Decline, param: Option<&str>) -> ApiError {
     let mut error = ApiError::new(StatusCode::PAYMENT_REQUIRED, "card_error", decline.message.clone());
@@ -135,7 +172,7 @@ pub fn card_error(decline: &Decline, param: Option<&str>) -> ApiError {
 /// The answer to a confirm that was declined.
 pub fn declined(view: &PaymentView) -> ApiError {
     let error = match &view.payment.last_error {
-        Some(failed) => card_error(&failed.decline, None),
+        Some(failed) => card_error(&failed.decline, None).from_issuer(),
         None => ApiError::new(StatusCode::PAYMENT_REQUIRED, "card_error", "The payment was declined."),
     };
     error.payment(Box::new(view.clone()))
@@ -181,7 +218,7 @@ impl From<Error> for ApiError {
             }
             Error::Refund { refusal, payment } => refund_refused(refusal, &payment),
             Error::Payout { refusal, .. } => payout_refused(refusal),
-            Error::Card { decline, param } => card_error(&decline, param),
+            Error::Card { decline, param } => card_error(&decline, param).from_issuer(),
             Error::NotYet { param, what } => ApiError::invalid(
                 "test_method_not_supported",
                 format!("This test method needs {what}, which this gateway does not offer yet. Use another one."),

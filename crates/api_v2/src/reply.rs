@@ -84,6 +84,7 @@ fn done(
 ) -> Result<Reply, Error> {
     let mut value = match view {
         View::Payment(payment) if kind.public => render::payment_intent_public(urls, payment),
+        View::PaymentMethod(method) if kind.public => render::payment_method_public(method),
         view => render::view(urls, view),
     };
     expand::apply(views, urls, root(view), &mut value, &spec.expand)?;

@@ -10,6 +10,7 @@ use domain::scope::Scope;
 use domain::time::{MICROS, Timestamp};
 use engine::{Call, Caller, Cursor, Engine, IdempotentRequest, Page, PageQuery, Reply, ReplySpec, Views};
 use serde_json::{Value, json};
+use std::net::IpAddr;
 use std::sync::Arc;
 use web::params::{Params, Reader, codes, echo};
 use web::{App, Urls};
@@ -30,6 +31,8 @@ pub struct Request {
     pub path: Vec<String>,
     pub params: Params,
     pub request_id: String,
+    /// Where the request came from.
+    pub ip: IpAddr,
     pub idempotency: Option<IdempotentRequest>,
     /// The path below the mount, for lists.
     pub route_path: String,

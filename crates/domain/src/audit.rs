@@ -18,6 +18,8 @@ text_enum! {
         KeyRevoked = "key_revoked",
         KeyRotated = "key_rotated",
         SettingsChanged = "settings_changed",
+        /// So many tries of a merchant's payers were declined that payers are held up.
+        CardTestingSuspected = "card_testing_suspected",
         /// How many of the first three were not written, because there were too many of them.
         Suppressed = "suppressed",
     }

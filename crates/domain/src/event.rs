@@ -37,6 +37,7 @@ text_enum! {
         BalanceAvailable = "balance.available",
         GateTransactionUpdated = "gate.transaction.updated",
         GateOperationUpdated = "gate.operation.updated",
+        AccountCardTestingSuspected = "account.card_testing_suspected",
         TestClockCreated = "test_helpers.test_clock.created",
         TestClockAdvancing = "test_helpers.test_clock.advancing",
         TestClockReady = "test_helpers.test_clock.ready",

@@ -8,6 +8,7 @@ pub mod audit;
 pub mod balance;
 pub mod bank;
 pub mod card;
+pub mod card_testing;
 pub mod checkout;
 pub mod currency;
 pub mod customer;

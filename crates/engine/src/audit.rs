@@ -20,6 +20,8 @@ use store::audit::{AuditFilter, AuditProof};
 
 /// Who acts in commands.
 pub const OPERATOR: &str = "operator";
+/// Who acts when nobody did.
+pub(crate) const GATEWAY: &str = "gateway";
 const SEALER: &str = "audit_sealer";
 const LEASE_US: i64 = 30 * MICROS;
 const MINUTE: Duration = Duration::from_secs(60);
@@ -119,7 +121,7 @@ impl Pending {
         }
         if spent.suppressed > 0 {
             let detail = format!("{} more of a minute were not written one by one", spent.suppressed);
-            self.push(anonymous(AuditKind::Suppressed, "gateway".to_owned(), None, detail, now));
+            self.push(anonymous(AuditKind::Suppressed, GATEWAY.to_owned(), None, detail, now));
         }
     }
 }
@@ -257,7 +259,7 @@ impl Engine {
         self.write_audit(tx, draft)
     }
 
-    fn write_audit(&self, tx: &mut Tx<'_>, draft: Draft) -> Result<(), Error> {
+    pub(crate) fn write_audit(&self, tx: &mut Tx<'_>, draft: Draft) -> Result<(), Error> {
         let entry = AuditEntry {
             // Made here and not when it was noted: what is written late must not be behind the seals.
             id: self.ids.next(),

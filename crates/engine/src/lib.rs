@@ -6,6 +6,7 @@
 
 pub mod audit;
 pub mod call;
+mod card_testing;
 pub mod checkouts;
 pub mod customers;
 mod emit;
@@ -33,7 +34,7 @@ pub mod views;
 pub mod webhook_endpoints;
 
 pub use call::{Call, Caller, IdempotentRequest, RenderReply, Reply, ReplySpec};
-pub use connectors::{ChallengeAnswer, MethodInput};
+pub use connectors::{ChallengeAnswer, MethodInput, Tokenised};
 pub use error::Error;
 pub use ids::wall_clock;
 pub use provider::MethodChoice;

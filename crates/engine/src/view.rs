@@ -4,6 +4,7 @@
 use crate::error::Error;
 use domain::attempt::Attempt;
 use domain::balance::CurrencyBalance;
+use domain::card_testing::CardTestingAlert;
 use domain::customer::Customer;
 use domain::event::Event;
 use domain::gate_operation::GateOperation;
@@ -111,6 +112,8 @@ pub struct Snapshot {
     pub method: Option<PaymentMethod>,
     pub clock: Option<TestClock>,
     pub balances: Option<Vec<Balance>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub alert: Option<CardTestingAlert>,
     /// What Gate services are told, where there is one to tell.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gate: Option<GateView>,

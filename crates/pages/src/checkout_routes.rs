@@ -17,14 +17,16 @@ use connectors::ChallengeAnswer;
 use domain::date::year_and_month;
 use domain::gate_transaction::TransactionKind;
 use domain::money::format_display;
-use domain::payment_method::{BillingDetails, PaymentMethod, Wallet};
+use domain::payment_method::{BillingDetails, MethodFacts, PaymentMethod, Wallet};
 use domain::rate::Tier;
 use engine::checkouts::{CheckoutView, FORM_CHARS, PageView, Submission};
 use engine::view::GateView;
 use engine::{Error, MethodInput, wall_clock};
 use std::collections::HashMap;
+use std::net::IpAddr;
 use url::form_urlencoded;
 use web::App;
+use web::card_testing::{Card, Held, RETRY_AFTER_S, declined, peer_ip};
 use web::rate_limit::address_key;
 
 const PAGE: &str = "/payment/{code}";
@@ -195,6 +197,8 @@ async fn pay(State(app): State<App>, segment: Segment, id: Id, request: Request)
 enum Unusable {
     Problems(Problems),
     Refused(Decline),
+    /// The payer's network, the card or the merchant met a bound against card testing.
+    Held,
     Failed(Box<Error>),
 }
 
@@ -243,7 +247,7 @@ async fn take_form(
         // A form of no page of ours, or one that comes too late: the page as it is is the answer.
         return Ok(again(&view, StatusCode::OK, Problems::default(), None));
     }
-    let method = match method_of(app, &view, &fields).await {
+    let method = match method_of(app, &view, &fields, peer_ip(&head.extensions)).await {
         Ok(method) => method,
         Err(Unusable::Problems(problems)) => {
             return Ok(again(&view, StatusCode::UNPROCESSABLE_ENTITY, problems, None));
@@ -251,10 +255,25 @@ async fn take_form(
         Err(Unusable::Refused(decline)) => {
             return Ok(again(&view, StatusCode::UNPROCESSABLE_ENTITY, Problems::default(), Some(decline)));
         }
+        Err(Unusable::Held) => {
+            let held = Some(Decline::TooManyTries);
+            let mut page = again(&view, StatusCode::TOO_MANY_REQUESTS, Problems::default(), held);
+            page.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER_S));
+            return Ok(page);
+        }
         Err(Unusable::Failed(error)) => return Err(refusal(app, &head.extensions, &error, id)),
     };
+    let is_card = matches!(method.facts, MethodFacts::Card(_));
     let sent = Submission { form: form.to_owned(), method, request_id: id.to_owned() };
-    let paid = match app.engine.pay_checkout(code, sent).await {
+    let (engine, before) = (app.engine.clone(), view.payment.attempts);
+    let work = async move {
+        let paid = engine.pay_checkout(code, sent).await;
+        // A form that was answered before is no new try.
+        let tried = paid.as_ref().ok().filter(|paid| is_card && paid.payment.attempts > before);
+        let outcome = tried.and_then(|paid| declined(paid.payment.status));
+        (paid, outcome)
+    };
+    let paid = match app.run_try(view.scope, work).await.and_then(|paid| paid) {
         Ok(paid) => paid,
         Err(Error::Payment { refusal: refused, .. }) => {
             tracing::debug!(?refused, "a payment refused the payer's method");
@@ -274,7 +293,12 @@ async fn take_form(
 }
 
 /// The method that a form names, made but not stored yet.
-async fn method_of(app: &App, view: &CheckoutView, fields: &Fields) -> Result<PaymentMethod, Unusable> {
+async fn method_of(
+    app: &App,
+    view: &CheckoutView,
+    fields: &Fields,
+    ip: IpAddr,
+) -> Result<PaymentMethod, Unusable> {
     let engine = &app.engine;
     let entered = fields.entered();
     let details = &view.checkout.details;
@@ -296,7 +320,17 @@ async fn method_of(app: &App, view: &CheckoutView, fields: &Fields) -> Result<Pa
                 exp_year: card.expiry.year(),
                 has_cvc: true,
             };
-            engine.tokenise(scope, &input).await.map_err(|e| not_taken(e, &entered))?
+            let number = Some(Card::Number(card.number.expose()));
+            app.card_testing.admit(ip, number, scope, engine.now()).map_err(|Held| Unusable::Held)?;
+            match engine.tokenise(scope, &input).await {
+                Ok(tokenised) => tokenised,
+                Err(error) => {
+                    if matches!(error, Error::Card { .. }) {
+                        app.note_try(scope, true).await;
+                    }
+                    return Err(not_taken(error, &entered));
+                }
+            }
         }
         Some(MethodKind::SepaDebit) => {
             let iban = check_bank(&entered, details.payer_email.is_none()).map_err(Unusable::Problems)?;

@@ -121,6 +121,19 @@ pub struct ServeFlags {
     /// [env: PAYMENTGATE_ALLOW_LOOPBACK_WEBHOOKS] [default: false; true in the demo]
     #[arg(long, value_name = "true|false", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     allow_loopback_webhooks: Option<String>,
+    /// Different cards that one network (IPv4 /24, IPv6 /64) may bring in an hour with publishable keys and
+    /// on payment pages, 1 to 1000, or off; addresses of this machine and of private networks are not counted
+    /// [env: PAYMENTGATE_CARD_TESTING_CARDS] [default: 10; 1000 in the demo]
+    #[arg(long, value_name = "NUMBER|off")]
+    card_testing_cards: Option<String>,
+    /// How often one card may be tried in an hour, at all merchants together, 1 to 1000, or off
+    /// [env: PAYMENTGATE_CARD_TESTING_TRIES] [default: 20; 1000 in the demo]
+    #[arg(long, value_name = "NUMBER|off")]
+    card_testing_tries: Option<String>,
+    /// Hold up a merchant's payers for ten minutes when most of their latest tries were declined
+    /// [env: PAYMENTGATE_CARD_TESTING_BREAKER] [default: true; false in the demo]
+    #[arg(long, value_name = "true|false", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    card_testing_breaker: Option<String>,
     /// Serve with a demo merchant, whose test keys are printed [env: PAYMENTGATE_DEMO] [default: false]
     #[arg(long, value_name = "true|false", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     demo: Option<String>,
@@ -164,6 +177,9 @@ impl ServeFlags {
             ("sandbox_settle_seconds", self.sandbox_settle_seconds.clone()),
             ("provider_deadline_seconds", self.provider_deadline_seconds.clone()),
             ("allow_loopback_webhooks", self.allow_loopback_webhooks.clone()),
+            ("card_testing_cards", self.card_testing_cards.clone()),
+            ("card_testing_tries", self.card_testing_tries.clone()),
+            ("card_testing_breaker", self.card_testing_breaker.clone()),
             ("demo", self.demo.clone()),
             ("demo_tier", self.demo_tier.clone()),
         ]);

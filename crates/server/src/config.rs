@@ -9,6 +9,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use store::Location;
+use web::card_testing;
 
 pub use crate::config_layers::Origin;
 
@@ -72,6 +73,7 @@ pub struct Config {
     pub sandbox_settle_us: i64,
     pub provider_deadline: Duration,
     pub allow_loopback_webhooks: bool,
+    pub card_testing: card_testing::Settings,
     pub demo: bool,
     pub demo_tier: Option<TierName>,
     /// What is odd but works, one sentence each.
@@ -125,6 +127,12 @@ impl Config {
         let data_dir = v.take("data_dir", path).unwrap_or_else(|| PathBuf::from("./paymentgate-data"));
         let database = v.take("database", database);
         let named_key = v.take("sealing_key_file", path);
+        let usual = if demo { card_testing::Settings::RELAXED } else { card_testing::Settings::default() };
+        let card_testing = card_testing::Settings {
+            cards: v.take("card_testing_cards", limit_or_off).unwrap_or(usual.cards),
+            tries: v.take("card_testing_tries", limit_or_off).unwrap_or(usual.tries),
+            breaker: v.take("card_testing_breaker", flag).unwrap_or(usual.breaker),
+        };
         let stripe = if demo { Some(loopback(8083)) } else { None };
         let mut config = Config {
             database: database.unwrap_or_else(|| Database::Sqlite(data_dir.join("paymentgate.db"))),
@@ -146,6 +154,7 @@ impl Config {
                 v.take("provider_deadline_seconds", |t| number(t, 1, 50)).unwrap_or(25),
             ),
             allow_loopback_webhooks: v.take("allow_loopback_webhooks", flag).unwrap_or(demo),
+            card_testing,
             demo,
             demo_tier: v.take("demo_tier", |t| TierName::parse(t).map_err(|_| "is not a tier".to_owned())),
             warnings: std::mem::take(&mut v.warnings),
@@ -250,6 +259,13 @@ fn address(text: &str) -> Result<SocketAddr, String> {
 
 fn address_or_off(text: &str) -> Result<Option<SocketAddr>, String> {
     if text == "off" { Ok(None) } else { address(text).map(Some) }
+}
+
+fn limit_or_off(text: &str) -> Result<Option<u32>, String> {
+    if text == "off" {
+        return Ok(None);
+    }
+    number(text, 1, i64::from(card_testing::LIMIT_MAX)).map(Some)
 }
 
 /// A base for links; answers it without a slash at its end.

@@ -22,6 +22,9 @@ pub(crate) const SETTINGS: &[(&str, &str)] = &[
     ("sandbox_settle_seconds", "a whole number from 0 to 86400"),
     ("provider_deadline_seconds", "a whole number from 1 to 50"),
     ("allow_loopback_webhooks", BOOL),
+    ("card_testing_cards", CARD_TESTING),
+    ("card_testing_tries", CARD_TESTING),
+    ("card_testing_breaker", BOOL),
     ("demo", BOOL),
     ("demo_tier", "sandbox, starter, growth, enterprise or custom:<per_minute>/<per_second>/<burst>"),
 ];
@@ -29,6 +32,7 @@ pub(crate) const SETTINGS: &[(&str, &str)] = &[
 const LISTEN: &str =
     "an IP address and a port, such as 127.0.0.1:8080 or [::1]:8080; port 0 picks a free one";
 const URL: &str = "an address such as https://pay.example.com, without a query";
+const CARD_TESTING: &str = "a whole number from 1 to 1000, or off";
 const BOOL: &str = "true or false";
 const ENV_PREFIX: &str = "PAYMENTGATE_";
 /// The variable that names the file; not a setting itself.

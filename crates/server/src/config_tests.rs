@@ -44,6 +44,21 @@ fn the_demo_opens_the_fourth_listener_and_loopback_webhooks() {
 }
 
 #[test]
+fn bounds_against_card_testing() {
+    use web::card_testing::Settings;
+    let bounds = |flags: &[(&'static str, &str)]| load(None, &[], flags).expect("valid").card_testing;
+    assert_eq!(bounds(&[]), Settings { cards: Some(10), tries: Some(20), breaker: true });
+    assert_eq!(bounds(&[("demo", "true")]), Settings::RELAXED);
+    let set = [("card_testing_cards", "off"), ("card_testing_tries", "7"), ("card_testing_breaker", "false")];
+    assert_eq!(bounds(&set), Settings { cards: None, tries: Some(7), breaker: false });
+    assert_eq!(bounds(&[("demo", "true"), ("card_testing_cards", "10")]).cards, Some(10));
+    for wrong in ["0", "1001", "-1", "none", ""] {
+        let refused = problem(load(None, &[], &[("card_testing_tries", wrong)]));
+        assert!(refused.contains("1 to 1000, or off"), "{wrong}: {refused}");
+    }
+}
+
+#[test]
 fn flags_beat_the_environment_which_beats_the_file() {
     let file = "api_listen = \"127.0.0.1:1001\"\nadmin_listen = \"127.0.0.1:1002\"\npublic_listen = \"127.0.0.1:1003\"\n\
                 database_connections = 7\ndemo = true\n";

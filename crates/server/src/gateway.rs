@@ -38,11 +38,12 @@ pub struct GatewayOptions {
     pub outbound: outbound::Client,
     pub workers: WorkerOptions,
     pub limits: Limits,
+    pub card_testing: web::card_testing::Settings,
 }
 
 impl GatewayOptions {
     /// Defaults for tests: four listeners on free loopback ports, webhooks to loopback allowed in test
-    /// mode.
+    /// mode, and the demo's bounds against card testing.
     pub fn new(location: Location, sealing_key: SealingKey) -> GatewayOptions {
         let free = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
         let test_egress = outbound::Policy { allow_loopback: true, ..outbound::Policy::strict() };
@@ -60,6 +61,7 @@ impl GatewayOptions {
             outbound: outbound::Client::new(),
             workers: WorkerOptions::default(),
             limits: Limits::default(),
+            card_testing: web::card_testing::Settings::RELAXED,
         }
     }
 }
@@ -186,7 +188,7 @@ pub async fn start_with(store: Store, options: GatewayOptions) -> anyhow::Result
 
     let render_event = event_renderer(shared_urls);
     let workers = Workers::start(engine.clone(), options.outbound, render_event, options.workers);
-    let app = App::new(engine.clone(), urls);
+    let app = App::new(engine.clone(), urls).with_card_testing(options.card_testing);
     let routers = Routers::new(&app, &Health::new(store, started), &Arc::new(Metrics::new()));
     Ok(Gateway {
         engine,

@@ -50,6 +50,7 @@ fn options(config: &Config, sealing_key: crate::SealingKey, node: Option<NodeId>
         outbound: outbound::Client::new(),
         workers: WorkerOptions::default(),
         limits: Limits::default(),
+        card_testing: config.card_testing,
     }
 }
 

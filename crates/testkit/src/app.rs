@@ -26,6 +26,8 @@ pub struct AppOptions {
     /// Microseconds that debits and pending refunds take.
     pub settle_us: i64,
     pub options: Options,
+    /// Bounds against card testing; relaxed unless a test is about them.
+    pub card_testing: web::card_testing::Settings,
 }
 
 impl Default for AppOptions {
@@ -35,6 +37,7 @@ impl Default for AppOptions {
             tier: TierName::Enterprise,
             settle_us: DEFAULT_SETTLE_US,
             options: Options { test_egress: loopback, ..Options::default() },
+            card_testing: web::card_testing::Settings::RELAXED,
         }
     }
 }
@@ -78,7 +81,7 @@ impl TestApp {
             Engine::new(store.clone(), connectors, Vault::new(&MASTER_KEY), options.options, renderers)
                 .await
                 .expect("the engine starts");
-        let app = App::new(engine.clone(), Urls::clone(&urls));
+        let app = App::new(engine.clone(), Urls::clone(&urls)).with_card_testing(options.card_testing);
         let limits = axum::middleware::from_fn_with_state(app.clone(), api_v2::know_limits);
         let v2 = api_v2::router(app.clone()).layer(limits);
         let api = web::middleware::wrap(v2.merge(api_gate::router(app.clone())));

@@ -1,6 +1,8 @@
 //! What every surface's handlers share.
 
+use crate::card_testing::{Guard, Settings};
 use crate::rate_limit::Limiter;
+use domain::scope::Scope;
 use engine::Engine;
 use std::sync::Arc;
 
@@ -15,11 +17,50 @@ pub struct Urls {
 pub struct App {
     pub engine: Engine,
     pub limiter: Arc<Limiter>,
+    pub card_testing: Arc<Guard>,
     pub urls: Arc<Urls>,
 }
 
 impl App {
     pub fn new(engine: Engine, urls: Urls) -> App {
-        App { engine, limiter: Arc::new(Limiter::new()), urls: Arc::new(urls) }
+        let card_testing = Arc::new(Guard::new(Settings::default()));
+        App { engine, limiter: Arc::new(Limiter::new()), card_testing, urls: Arc::new(urls) }
+    }
+
+    /// The same with other bounds against card testing, and without its counts.
+    pub fn with_card_testing(self, settings: Settings) -> App {
+        App { card_testing: Arc::new(Guard::new(settings)), ..self }
+    }
+
+    /// Runs a payer's try to its end, and counts what came of it: `work` answers that beside its result,
+    /// `None` when nothing is known. In a task of its own: hanging up before the answer must not keep a
+    /// decline from being counted.
+    ///
+    /// # Errors
+    /// [`engine::Error::Internal`] when `work` panics.
+    pub async fn run_try<T: Send + 'static>(
+        &self,
+        scope: Scope,
+        work: impl Future<Output = (T, Option<bool>)> + Send + 'static,
+    ) -> Result<T, engine::Error> {
+        let app = self.clone();
+        let task = tokio::spawn(async move {
+            let (result, declined) = work.await;
+            if let Some(declined) = declined {
+                app.note_try(scope, declined).await;
+            }
+            result
+        });
+        task.await.map_err(|e| engine::Error::Internal(format!("a payer's try ended early: {e}")))
+    }
+
+    /// Counts a try, and tells the merchant if it is the one that opens the breaker.
+    pub async fn note_try(&self, scope: Scope, declined: bool) {
+        let Some(alert) = self.card_testing.note(scope, declined, self.engine.now()) else { return };
+        tracing::warn!(merchant = %scope.merchant, mode = %scope.mode, tries = alert.tries, declines = alert.declines,
+            "card testing is suspected: payers of this merchant are held up for ten minutes");
+        if let Err(error) = self.engine.report_card_testing(scope, alert).await {
+            tracing::error!(merchant = %scope.merchant, ?error, "a merchant could not be told of suspected card testing");
+        }
     }
 }

@@ -3,6 +3,7 @@
 
 pub mod app;
 pub mod body;
+pub mod card_testing;
 pub mod credentials;
 pub mod middleware;
 pub mod params;

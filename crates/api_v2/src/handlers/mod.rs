@@ -1,6 +1,7 @@
 //! One file a noun; each handler reads its parameters, calls the engine and names the reply.
 
 pub mod balance;
+mod card_guard;
 pub mod charges;
 pub mod customers;
 pub mod events;

@@ -1,6 +1,6 @@
 //! A1–A6, A9, A11: payments.
 
-use super::shared;
+use super::{card_guard, shared};
 use crate::error::ApiError;
 use crate::expand::{Object, Where};
 use crate::render;
@@ -249,7 +249,7 @@ pub async fn confirm(request: Request) -> Result<Answer, ApiError> {
         return Err(ApiError::new(axum::http::StatusCode::FORBIDDEN, "permission_error", message)
             .code("insufficient_permissions"));
     }
-    let cmd = Confirm {
+    let mut cmd = Confirm {
         payment: id,
         return_url: return_url(&mut r)?,
         off_session: r.boolean("off_session")?.unwrap_or(false),
@@ -257,14 +257,18 @@ pub async fn confirm(request: Request) -> Result<Answer, ApiError> {
         setup_future_usage: usage(r.one_of("setup_future_usage", USAGES)?),
         receipt_email: shared::email(&mut r, "receipt_email")?.flatten(),
         shipping: shared::patch_shipping(&mut r, "shipping")?.flatten(),
-        method: method(&request, &mut r).await?,
+        method: MethodChoice::Keep,
+    };
+    cmd.method = match method(&request, &mut r).await {
+        Ok(method) => method,
+        Err(refused) => return Err(card_guard::with_payment(&request, id, refused).await),
     };
     r.ignore("mandate_data");
     r.ignore("payment_method_options");
     request.tolerate(&mut r, WITHOUT_EFFECT);
     r.finish()?;
     let call = request.call(reply_kind(&request, false), expand);
-    Ok(request.engine().confirm_payment(&call, cmd).await?.into())
+    Ok(card_guard::confirm(&request, call, cmd).await?.into())
 }
 
 pub async fn capture(request: Request) -> Result<Answer, ApiError> {

@@ -1,6 +1,6 @@
 //! A7, A8, A12–A15, C7, C8: payment methods.
 
-use super::shared;
+use super::{card_guard, shared};
 use crate::error::ApiError;
 use crate::expand::{Object, Where};
 use crate::render;
@@ -36,13 +36,16 @@ pub async fn read_method(request: &Request, mut r: Reader<'_>) -> Result<Payment
                 None => {
                     let typed = shared::typed_card(&mut card, engine.now())?;
                     card.finish()?;
+                    card_guard::admit_method(request, &typed.number)?;
                     let input = MethodInput::Card {
                         number: &typed.number,
                         exp_month: typed.expiry.month(),
                         exp_year: typed.expiry.year(),
                         has_cvc: typed.has_cvc,
                     };
-                    engine.tokenise(scope, &input).await
+                    let made = engine.tokenise(scope, &input).await;
+                    card_guard::note_method(request, &typed.number, &made).await;
+                    made
                 }
             }
         }
@@ -75,7 +78,8 @@ pub async fn create(request: Request) -> Result<Answer, ApiError> {
     let mut r = params.reader();
     let expand = expand_paths(&mut r, Object::PaymentMethod, Where::Post)?;
     let method = read_method(&request, r).await?;
-    let call = request.call(ReplyKind { created: true, ..ReplyKind::default() }, expand);
+    let kind = ReplyKind { created: true, public: request.is_publishable(), calm: false };
+    let call = request.call(kind, expand);
     Ok(request.engine().create_payment_method(&call, method).await?.into())
 }
 

@@ -7,7 +7,8 @@ pub use money::{
     balance, balance_transaction, charge, payment_intent, payment_intent_public, payout, refund,
 };
 pub use objects::{
-    clock, clock_deleted, customer, delivery, endpoint_deleted, event, payment_method, webhook_endpoint,
+    clock, clock_deleted, customer, delivery, endpoint_deleted, event, payment_method, payment_method_public,
+    webhook_endpoint,
 };
 
 use domain::Metadata;

@@ -76,6 +76,12 @@ pub fn payment_intent_public(urls: &Urls, view: &PaymentView) -> Value {
             error.shift_remove("decline_code");
             error.shift_remove("charge");
             error.shift_remove("payment_method");
+            let code = error.get("code").and_then(Value::as_str).unwrap_or_default();
+            if let Some((code, message)) = crate::error::public_decline(code) {
+                error.insert("code".to_owned(), json!(code));
+                error.insert("message".to_owned(), json!(message));
+                error.insert("doc_url".to_owned(), json!(format!("{}/docs/errors#{code}", urls.api)));
+            }
         }
     }
     full

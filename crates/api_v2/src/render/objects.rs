@@ -1,4 +1,5 @@
 use super::{API_VERSION, address, metadata, money, shipping};
+use domain::card_testing::CardTestingAlert;
 use domain::customer::Customer;
 use domain::event::EventType;
 use domain::id::{ClockId, WebhookEndpointId};
@@ -52,6 +53,17 @@ pub fn payment_method(m: &PaymentMethod) -> Value {
             "last4": s.last4,
         }),
     };
+    object
+}
+
+/// For a publishable key: without what the issuer says of the card.
+pub fn payment_method_public(m: &PaymentMethod) -> Value {
+    let mut object = payment_method(m);
+    if let MethodFacts::Card(_) = &m.facts {
+        let none =
+            json!({ "address_line1_check": null, "address_postal_code_check": null, "cvc_check": null });
+        object["card"]["checks"] = none;
+    }
     object
 }
 
@@ -236,6 +248,7 @@ fn event_object(urls: &Urls, event_type: EventType, s: &Snapshot, livemode: bool
         }
         T::CustomerCreated | T::CustomerUpdated => s.customer.as_ref().map(customer),
         T::BalanceAvailable => s.balances.as_ref().map(|b| balance_snapshot(b, livemode)),
+        T::AccountCardTestingSuspected => s.alert.as_ref().map(|a| card_testing_alert(a, livemode)),
         // Never shown on this surface; see `EventType::gate_only`.
         T::GateTransactionUpdated | T::GateOperationUpdated => None,
         T::TestClockCreated | T::TestClockAdvancing | T::TestClockReady | T::TestClockDeleted => {
@@ -243,6 +256,17 @@ fn event_object(urls: &Urls, event_type: EventType, s: &Snapshot, livemode: bool
         }
     };
     object.unwrap_or(Value::Null)
+}
+
+fn card_testing_alert(a: &CardTestingAlert, livemode: bool) -> Value {
+    json!({
+        "object": "card_testing_alert",
+        "declines": a.declines,
+        "livemode": livemode,
+        "open_until": a.open_until.secs(),
+        "opened_at": a.opened_at.secs(),
+        "tries": a.tries,
+    })
 }
 
 fn balance_snapshot(balances: &[Balance], livemode: bool) -> Value {

@@ -2,6 +2,7 @@
 
 mod audit;
 mod auth;
+mod card_testing;
 mod confirm;
 mod coverage;
 mod cross_origin;

@@ -25,7 +25,7 @@ pub struct List {
     #[arg(long, value_parser = merchant_id)]
     merchant: Option<MerchantId>,
     /// Only this kind: key_in_url, foreign_object, auth_failed, key_created, key_revoked, key_rotated,
-    /// settings_changed or suppressed
+    /// settings_changed, card_testing_suspected or suppressed
     #[arg(long, value_parser = kind)]
     kind: Option<AuditKind>,
     /// Only the last minutes, hours or days, such as 30m, 36h or 7d
