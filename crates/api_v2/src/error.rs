@@ -94,7 +94,7 @@ impl ApiError {
         self
     }
 
-    fn from_issuer(mut self) -> ApiError {
+    fn by_issuer(mut self) -> ApiError {
         self.declined = true;
         self
     }
@@ -172,7 +172,7 @@ pub fn card_error(decline: &Decline, param: Option<&str>) -> ApiError {
 /// The answer to a confirm that was declined.
 pub fn declined(view: &PaymentView) -> ApiError {
     let error = match &view.payment.last_error {
-        Some(failed) => card_error(&failed.decline, None).from_issuer(),
+        Some(failed) => card_error(&failed.decline, None).by_issuer(),
         None => ApiError::new(StatusCode::PAYMENT_REQUIRED, "card_error", "The payment was declined."),
     };
     error.payment(Box::new(view.clone()))
@@ -218,7 +218,7 @@ impl From<Error> for ApiError {
             }
             Error::Refund { refusal, payment } => refund_refused(refusal, &payment),
             Error::Payout { refusal, .. } => payout_refused(refusal),
-            Error::Card { decline, param } => card_error(&decline, param).from_issuer(),
+            Error::Card { decline, param } => card_error(&decline, param).by_issuer(),
             Error::NotYet { param, what } => ApiError::invalid(
                 "test_method_not_supported",
                 format!("This test method needs {what}, which this gateway does not offer yet. Use another one."),

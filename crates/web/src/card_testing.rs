@@ -104,7 +104,7 @@ impl Guard {
     /// Before a provider is asked to charge. `card`: `None` for what is not a card.
     ///
     /// # Errors
-    /// [`Held`] when a bound is met; a refusal by the breaker or the network counts as no try.
+    /// [`Held`] when a bound is met. What the open breaker or the network refuses counts as no try of the card.
     pub fn admit(
         &self,
         ip: IpAddr,
