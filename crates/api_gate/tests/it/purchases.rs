@@ -45,6 +45,14 @@ testkit::on_both_engines! {
         assert_eq!(card["token"], Value::Null);
 
         assert_eq!(balance(&app).await, (0, 9_770));
+        let posted = |tx: &mut store::Tx<'_>| {
+            let sql = "SELECT a.kind, e.amount FROM entries e JOIN ledger_accounts a ON a.id = e.account ORDER BY 1";
+            tx.all(sql, &[], |row| Ok((row.next::<String>()?, row.next::<i64>()?.abs())))
+        };
+        let posted = app.store.read::<_, store::StoreError, _>(posted).await.expect("entries");
+        let posted: Vec<(&str, i64)> = posted.iter().map(|(kind, amount)| (kind.as_str(), *amount)).collect();
+        let expected = [("acquirer_receivable", 10_054), ("fee_processing", 284), ("merchant_pending", 9_770)];
+        assert_eq!(posted, expected);
         let history = app.get("/v2/balance_transactions").await.expect(200);
         let row = &history["data"][0];
         assert_eq!((&row["amount"], &row["fee"], &row["net"]), (&json!(10_054), &json!(284), &json!(9_770)));
