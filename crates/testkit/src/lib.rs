@@ -7,6 +7,7 @@ mod db;
 pub mod kill;
 mod random;
 mod receiver;
+pub mod shop;
 pub mod walk;
 
 pub use app::{Answer, AppOptions, MASTER_KEY, TestApp, event_renderer, form_body};
