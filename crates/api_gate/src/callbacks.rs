@@ -3,6 +3,7 @@
 use crate::render::{Shape, operation, operations, transaction};
 use crate::signature::{self, Variant};
 use domain::event::EventType;
+use domain::gate_operation::GateOperation;
 use domain::gate_token::{PayloadDialect, SignVariant};
 use engine::view::{EventView, GateView};
 use serde_json::{Map, Value, json};
@@ -32,7 +33,7 @@ pub fn callback_body(urls: &Urls, event: &EventView, signing: &Signing<'_>) -> V
         (EventType::GateOperationUpdated, PayloadDialect::Y2026) => json!({
             "transaction": transaction(urls, view, Shape::Callback, false),
             "data": {
-                "operation": view.operations.last().map(|o| operation(view, o, Shape::Callback)),
+                "operation": changed(view).map(|o| operation(view, o, Shape::Callback)),
                 "operations": operations(view, Shape::Callback),
             },
         }),
@@ -48,6 +49,11 @@ pub fn callback_body(urls: &Urls, event: &EventView, signing: &Signing<'_>) -> V
         SignVariant::Raw => Variant::Raw,
     };
     signature::seal(signed, signing.secret.as_bytes(), variant).into_bytes()
+}
+
+/// The operation that the callback is about: the one changed last.
+fn changed(view: &GateView) -> Option<&GateOperation> {
+    view.operations.iter().max_by_key(|o| (o.updated_at, o.number))
 }
 
 fn meta(view: &GateView, dialect: PayloadDialect) -> Value {

@@ -64,7 +64,7 @@ pub fn router(app: App) -> Router {
     let unknown = |State(app): State<App>, request: axum::extract::Request| async move {
         outside(&app, &request, 404, "There is nothing at this address. Check the path.")
     };
-    router.route("/api/{*path}", any(unknown)).with_state(app)
+    router.route("/api/", any(unknown)).route("/api/{*path}", any(unknown)).with_state(app)
 }
 
 fn outside(app: &App, request: &axum::extract::Request, code: u16, message: &str) -> Response {

@@ -10,25 +10,25 @@ use axum::body::Body;
 use axum::extract::rejection::RawPathParamsRejection;
 use axum::extract::{RawPathParams, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
+use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, get, on};
 use domain::limits::IDEMPOTENCY_KEY_CHARS;
 use domain::merchant::KeyKind;
 use domain::rate::Tier;
 use engine::{Caller, IdempotentRequest, wall_clock};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use web::body::BodyRefusal;
+use web::middleware::show_limits;
 use web::params::{Params, echo_name};
 use web::rate_limit::{Verdict, address_key};
-use web::{App, RequestId, RouteName};
+use web::{App, KnownLimits, Peer, RequestId, RouteName};
 
 /// Requests without a valid key, per address.
 const ANONYMOUS: Tier = Tier { per_minute: 50, per_second: 5, burst: 50 };
 /// Leaves that must not enter a fingerprint: a security code may not even be kept as a digest.
 const SECRET_LEAVES: &[&str] = &["card.cvc", "payment_method_data.card.cvc"];
 
-static LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
-static REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
-static RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
 static REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 static SHOULD_RETRY: HeaderName = HeaderName::from_static("stripe-should-retry");
 static IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -54,6 +54,16 @@ pub fn root_router(app: App) -> Router {
         .fallback(unknown)
         .method_not_allowed_fallback(not_allowed)
         .with_state(app)
+}
+
+/// A layer around everything on a listener of this surface, inside `web::middleware::wrap`: until it is
+/// known who asks, the limits are those of the address.
+pub async fn know_limits(State(app): State<App>, request: axum::extract::Request, next: Next) -> Response {
+    let extensions = request.extensions();
+    if let Some(known) = extensions.get::<KnownLimits>() {
+        known.set(app.limiter.peek(&address_key(extensions), ANONYMOUS, wall_clock().0));
+    }
+    next.run(request).await
 }
 
 fn mount(_app: &App, mount: Mount) -> Router<App> {
@@ -170,10 +180,7 @@ fn json(status: StatusCode, body: String) -> Response {
 }
 
 fn with_limits(mut response: Response, verdict: &Verdict) -> Response {
-    let headers = response.headers_mut();
-    headers.insert(LIMIT.clone(), HeaderValue::from(verdict.limit));
-    headers.insert(REMAINING.clone(), HeaderValue::from(verdict.remaining));
-    headers.insert(RESET.clone(), HeaderValue::from(verdict.reset_at));
+    show_limits(response.headers_mut(), verdict);
     response
 }
 
@@ -195,6 +202,14 @@ fn unauthenticated() -> ApiError {
 
 fn anonymous(app: &App, extensions: &axum::http::Extensions) -> Verdict {
     app.limiter.take(&address_key(extensions), ANONYMOUS, wall_clock().0)
+}
+
+/// The address of whoever has no key, as the audit log names it: as wide as its bucket.
+fn shown_address(extensions: &axum::http::Extensions) -> String {
+    match extensions.get::<Peer>().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |p| p.0.ip()) {
+        IpAddr::V4(v4) => v4.to_string(),
+        IpAddr::V6(v6) => format!("{}/64", Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64)),
+    }
 }
 
 fn bucket(caller: &Caller) -> [u8; 16] {
@@ -220,6 +235,9 @@ async fn dispatch(
     let (mut response, verdict) = match identify(&app, &parts.headers, &parts.uri, extensions).await {
         Err((error, verdict)) => (refusal(&app, &error, extensions), verdict),
         Ok((caller, verdict)) => {
+            if let Some(known) = extensions.get::<KnownLimits>() {
+                known.set(verdict);
+            }
             let answered = Exchange { app: &app, endpoint, mount, parts: &parts, caller, verdict: &verdict };
             let (response, verdict) = answered.run(path, body).await;
             let origin = parts.headers.contains_key(header::ORIGIN);
@@ -251,6 +269,9 @@ async fn identify(
     extensions: &axum::http::Extensions,
 ) -> Result<(Caller, Verdict), (ApiError, Verdict)> {
     let refuse = |error: ApiError| {
+        if error.status == StatusCode::UNAUTHORIZED {
+            app.engine.note_auth_failed(shown_address(extensions));
+        }
         let verdict = anonymous(app, extensions);
         let error = if verdict.allowed { error } else { too_many(&verdict) };
         (error, verdict)
@@ -259,6 +280,7 @@ async fn identify(
         uri.query().is_some_and(|q| q.split('&').any(|p| p.starts_with("api_key=") || p.starts_with("key=")));
     if in_query {
         tracing::warn!("an API key was sent in a query string, where logs keep it: rotate it");
+        app.engine.note_key_in_url(shown_address(extensions), &request_id(extensions));
         return Err(refuse(unauthenticated()));
     }
     let key = web::credentials::api_key(headers).map_err(|_| refuse(unauthenticated()))?;
@@ -298,6 +320,10 @@ impl Exchange<'_> {
         }
         match self.answer(path, body, verdict.allowed).await {
             Err(error) => {
+                if let Some(object) = &error.missing {
+                    let request = request_id(&self.parts.extensions);
+                    self.app.engine.note_missing(self.caller, object, &request);
+                }
                 let error = error.public(self.caller.kind == KeyKind::Publishable);
                 (refusal(self.app, &error, &self.parts.extensions), verdict)
             }
@@ -533,3 +559,7 @@ fn body_refused(refusal: BodyRefusal) -> ApiError {
     };
     ApiError::new(status, "invalid_request_error", message).code(code)
 }
+
+#[cfg(test)]
+#[path = "dispatch_tests.rs"]
+mod tests;

@@ -24,6 +24,8 @@ pub struct ApiError {
     pub retry_after: Option<u32>,
     /// The payment that the error is about.
     pub payment: Option<Box<PaymentView>>,
+    /// What was asked for and does not exist for this key.
+    pub missing: Option<String>,
     /// For a publishable key: the payment reduced, and no hint which check a card failed.
     pub public: bool,
 }
@@ -41,6 +43,7 @@ impl ApiError {
             decline_code: None,
             retry_after: None,
             payment: None,
+            missing: None,
             public: false,
         }
     }
@@ -55,7 +58,13 @@ impl ApiError {
         let shown = echo(id);
         let message =
             format!("No such {kind}: '{shown}'. Check the id, and that the key's mode and account match it.");
-        ApiError::new(StatusCode::NOT_FOUND, INVALID, message).code("resource_missing").param("id")
+        let error = ApiError::new(StatusCode::NOT_FOUND, INVALID, message).code("resource_missing");
+        error.param("id").missing(id)
+    }
+
+    fn missing(mut self, id: &str) -> ApiError {
+        self.missing = Some(id.to_owned());
+        self
     }
 
     pub fn code(mut self, code: &str) -> ApiError {
@@ -158,6 +167,7 @@ impl From<Error> for ApiError {
                 let what = if shown.is_empty() { String::new() } else { format!(": '{shown}'") };
                 ApiError::invalid("resource_missing", format!("No such {kind}{what}. Check the value of {param}."))
                     .param(&param)
+                    .missing(&id)
             }
             Error::Invalid { param, code, message } => {
                 let mut error = ApiError::invalid(code, message);

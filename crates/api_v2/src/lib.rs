@@ -10,7 +10,7 @@ mod reply;
 mod request;
 pub mod routes;
 
-pub use dispatch::{root_router, router};
+pub use dispatch::{know_limits, root_router, router};
 pub use reply::{event_body, reply_renderer};
 
 /// This surface's name in stored replies.

@@ -96,6 +96,13 @@ pub fn plain_seconds(at: Timestamp) -> String {
     format!("{day} {}", time_of_day(micros))
 }
 
+/// The year and the month, 1 to 12, in UTC.
+pub fn year_and_month(at: Timestamp) -> (u16, u8) {
+    let (day, _) = civil(at);
+    let part = |from: usize, to: usize| day.get(from..to).and_then(|text| text.parse().ok()).unwrap_or(0);
+    (part(0, 4), u8::try_from(part(5, 7)).unwrap_or(1))
+}
+
 fn time_of_day(micros: i64) -> String {
     format!("{:02}:{:02}:{:02}", micros / HOUR, micros % HOUR / MINUTE, micros % MINUTE / MICROS)
 }
@@ -235,6 +242,22 @@ mod tests {
                 (iso_micros(Timestamp(at)).as_str(), plain_seconds(Timestamp(at)).as_str()),
                 (iso, plain)
             );
+        }
+    }
+
+    #[test]
+    fn months() {
+        for (secs, expected) in [
+            (0, (1970, 1)),
+            (951_782_400, (2000, 2)),
+            (951_868_799, (2000, 2)),
+            (951_868_800, (2000, 3)),
+            (1_735_689_599, (2024, 12)),
+            (1_735_689_600, (2025, 1)),
+            (4_107_542_399, (2100, 2)),
+            (4_107_542_400, (2100, 3)),
+        ] {
+            assert_eq!(year_and_month(Timestamp::from_secs(secs)), expected, "{secs}");
         }
     }
 

@@ -160,6 +160,7 @@ typed_ids! {
     NodeId = "node";
     /// A secret that signs Gate requests and callbacks, by its name.
     GateTokenId = "gtok";
+    AuditId = "aud";
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! Serde is derived on the entities because an event's snapshot is a serialised view of them.
 
 pub mod attempt;
+pub mod audit;
 pub mod balance;
 pub mod bank;
 pub mod card;

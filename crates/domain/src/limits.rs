@@ -30,3 +30,16 @@ pub const REFUNDS_PER_PAYMENT: i64 = 1_000;
 pub const ATTEMPTS_PER_PAYMENT: i64 = 100;
 /// Live test clocks of one merchant.
 pub const TEST_CLOCKS: i64 = 100;
+/// How long events, their snapshots and deliveries are kept (30 days).
+pub const EVENTS_KEPT_US: i64 = 30 * crate::time::DAY;
+/// Rows that requests can add to the audit log in a minute, in one process: keys in addresses, addresses
+/// without a valid key, and objects of others. One more row says how many were left out.
+pub const AUDIT_KEYS_IN_URL: usize = 30;
+pub const AUDIT_ADDRESSES: usize = 60;
+pub const AUDIT_FOREIGN: usize = 300;
+/// Of the last, for one key.
+pub const AUDIT_FOREIGN_PER_KEY: usize = 20;
+/// What waits to be written to the audit log.
+pub const AUDIT_WAITING: usize = 1_000;
+/// How long a rotated key may work on at most (7 days).
+pub const KEY_OVERLAP_US: i64 = 7 * crate::time::DAY;

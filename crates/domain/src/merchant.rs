@@ -57,6 +57,15 @@ pub struct ApiKey {
     pub last4: String,
     pub created_at: Timestamp,
     pub revoked_at: Option<Timestamp>,
+    /// When a key that was rotated with an overlap stops working.
+    pub ends_at: Option<Timestamp>,
+}
+
+impl ApiKey {
+    /// Whether requests with this key are taken at `now`.
+    pub fn is_valid(&self, now: Timestamp) -> bool {
+        self.revoked_at.is_none() && self.ends_at.is_none_or(|end| now < end)
+    }
 }
 
 /// A configured account at a payment service provider.

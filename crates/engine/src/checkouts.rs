@@ -3,6 +3,7 @@
 use crate::Engine;
 use crate::emit::{Cause, News};
 use crate::error::Error;
+use crate::ids;
 use crate::payments;
 use crate::payments::confirm::Confirming;
 use crate::provider::{MethodChoice, Origin};
@@ -16,6 +17,7 @@ use domain::payment_method::{MethodKind, PaymentMethod};
 use domain::scope::Scope;
 use domain::time::Timestamp;
 use store::Tx;
+use store::challenges::Challenge;
 use store::payments::Due;
 
 /// What a payment page shows.
@@ -25,12 +27,15 @@ pub struct CheckoutView {
     pub payment: Payment,
     pub checkout: Checkout,
     pub merchant_name: String,
+    /// The merchant's own address; empty for none.
+    pub merchant_address: String,
     /// Kinds that the provider offers for this payment, in the order in which to show them.
     pub methods: Vec<MethodKind>,
     /// Whether the provider offers wallets.
     pub wallets: bool,
-    /// The latest try.
+    /// The latest try, and what the payer answered when asked to prove who they are.
     pub attempt: Option<Attempt>,
+    pub challenge: Option<Challenge>,
     /// The object's own time.
     pub now: Timestamp,
 }
@@ -63,6 +68,11 @@ pub struct Submission {
 pub const FORM_CHARS: usize = 40;
 
 impl Engine {
+    /// A name for one form of a page: 130 random bits.
+    pub fn form_name(&self) -> String {
+        ids::secret_text(22)
+    }
+
     /// What stands at the page with this code.
     ///
     /// # Errors
@@ -106,6 +116,10 @@ impl Engine {
             Some(id) => store::attempts::get(tx, scope, id)?,
             None => None,
         };
+        let challenge = match &attempt {
+            Some(attempt) => store::challenges::of_attempt(tx, attempt.id)?,
+            None => None,
+        };
         let provider = store::merchants::default_provider(tx, scope)?;
         let connector = provider.and_then(|p| self.connectors.get(&p.connector));
         let offers = |kind: &MethodKind| connector.as_ref().is_some_and(|c| c.offers(*kind));
@@ -117,7 +131,9 @@ impl Engine {
             wallets: methods.contains(&MethodKind::Card) && connector.as_ref().is_some_and(|c| c.wallets()),
             methods,
             merchant_name: merchant.name,
+            merchant_address: merchant.profile.address,
             attempt,
+            challenge,
             payment,
             checkout,
         })

@@ -4,13 +4,17 @@ use crate::error::Error;
 use crate::ids;
 use crate::settings::STALE;
 use crate::{Caller, Engine};
+use domain::audit::AuditKind;
 use domain::id::{ApiKeyId, MerchantId};
+use domain::limits::KEY_OVERLAP_US;
 use domain::merchant::{ApiKey, KeyKind};
 use domain::scope::{Mode, Scope};
+use domain::time::Timestamp;
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::sync::Mutex;
 use std::time::Instant;
+use store::Tx;
 
 /// Random characters of a key: 190 bits.
 const KEY_CHARS: usize = 32;
@@ -18,11 +22,18 @@ const KEY_CHARS: usize = 32;
 pub const KEY_TEXT_MAX: usize = 128;
 const CACHED: usize = 10_000;
 
+/// A key that was valid when it was read.
+struct Seen {
+    at: Instant,
+    caller: Caller,
+    ends_at: Option<Timestamp>,
+}
+
 /// Keys seen in the last second, so that each request need not read the database. A revoked key is
-/// refused at the latest when its entry is that old.
+/// refused at the latest when its entry is that old, one that was rotated at its very end.
 #[derive(Default)]
 pub(crate) struct KeyCache {
-    entries: Mutex<HashMap<[u8; 32], (Instant, Caller)>>,
+    entries: Mutex<HashMap<[u8; 32], Seen>>,
 }
 
 /// `sk_test_…` and so on, with a fresh random part.
@@ -43,6 +54,18 @@ impl Engine {
         kind: KeyKind,
         name: String,
     ) -> Result<(ApiKey, String), Error> {
+        let (key, text, hash) = self.make_key(scope, kind, name);
+        let (engine, row) = (self.clone(), key.clone());
+        self.store
+            .write(move |tx| {
+                store::api_keys::insert(tx, &row, &hash)?;
+                engine.audit_key(tx, AuditKind::KeyCreated, &row, format!("a {} key", described(&row)))
+            })
+            .await?;
+        Ok((key, text))
+    }
+
+    fn make_key(&self, scope: Scope, kind: KeyKind, name: String) -> (ApiKey, String, [u8; 32]) {
         let text = new_key_text(kind, scope.mode);
         let key = ApiKey {
             id: self.ids.next(),
@@ -52,10 +75,48 @@ impl Engine {
             last4: text.get(text.len() - 4..).unwrap_or_default().to_owned(),
             created_at: self.now(),
             revoked_at: None,
+            ends_at: None,
         };
-        let (row, hash) = (key.clone(), digest(&text));
-        self.store.write(move |tx| Ok::<_, Error>(store::api_keys::insert(tx, &row, &hash)?)).await?;
-        Ok((key, text))
+        let hash = digest(&text);
+        (key, text, hash)
+    }
+
+    fn audit_key(&self, tx: &mut Tx<'_>, kind: AuditKind, key: &ApiKey, detail: String) -> Result<(), Error> {
+        self.audit_command(tx, kind, (Some(key.scope.merchant), Some(key.scope.mode)), key.id, detail)
+    }
+
+    /// Makes a key like another one, which works on for `overlap` microseconds (0: revoked at once). The
+    /// new key's text is in the answer and nowhere else.
+    ///
+    /// # Errors
+    /// When there is no such key, or it is revoked, ended, or rotated already.
+    pub async fn rotate_key(&self, id: ApiKeyId, overlap: i64) -> Result<(ApiKey, String), Error> {
+        if !(0..=KEY_OVERLAP_US).contains(&overlap) {
+            return Err(Error::invalid("overlap", "overlap_invalid", "the overlap must be 0 to 7 days"));
+        }
+        let engine = self.clone();
+        self.store
+            .write(move |tx| {
+                let old = store::api_keys::lock(tx, id)?.ok_or_else(|| Error::not_found("key", id))?;
+                let now = engine.now();
+                if !old.is_valid(now) || old.ends_at.is_some() {
+                    let message =
+                        format!("{id} was revoked or rotated before; rotate the key that follows it");
+                    return Err(Error::invalid("key", "key_ended", message));
+                }
+                let (key, text, hash) = engine.make_key(old.scope, old.kind, old.name.clone());
+                store::api_keys::insert(tx, &key, &hash)?;
+                if overlap == 0 {
+                    store::api_keys::revoke(tx, id, now)?;
+                } else {
+                    store::api_keys::set_end(tx, id, now.plus(overlap))?;
+                }
+                let seconds = overlap / domain::time::MICROS;
+                let detail = format!("{} follows; {id} works on for {seconds} s", key.id);
+                engine.audit_key(tx, AuditKind::KeyRotated, &old, detail)?;
+                Ok((key, text))
+            })
+            .await
     }
 
     /// Who a key belongs to; `None` for one that is unknown, malformed or revoked.
@@ -65,19 +126,20 @@ impl Engine {
         }
         let hash = digest(text);
         if let Ok(entries) = self.keys.entries.lock()
-            && let Some((seen_at, caller)) = entries.get(&hash)
-            && seen_at.elapsed() < STALE
+            && let Some(seen) = entries.get(&hash)
+            && seen.at.elapsed() < STALE
+            && seen.ends_at.is_none_or(|end| self.now() < end)
         {
-            return Ok(Some(*caller));
+            return Ok(Some(seen.caller));
         }
         let found = self.store.read(move |tx| Ok::<_, Error>(store::api_keys::by_digest(tx, &hash)?)).await?;
-        let Some(key) = found.filter(|k| k.revoked_at.is_none()) else { return Ok(None) };
+        let Some(key) = found.filter(|k| k.is_valid(self.now())) else { return Ok(None) };
         let caller = Caller { scope: key.scope, key: key.id, kind: key.kind };
         if let Ok(mut entries) = self.keys.entries.lock() {
             if entries.len() >= CACHED {
                 entries.clear();
             }
-            entries.insert(hash, (Instant::now(), caller));
+            entries.insert(hash, Seen { at: Instant::now(), caller, ends_at: key.ends_at });
         }
         Ok(Some(caller))
     }
@@ -88,7 +150,25 @@ impl Engine {
 
     /// Revokes a key; false if there is no such key that was valid.
     pub async fn revoke_key(&self, id: ApiKeyId) -> Result<bool, Error> {
-        let now = self.now();
-        self.store.write(move |tx| Ok::<_, Error>(store::api_keys::revoke(tx, id, now)?)).await
+        let engine = self.clone();
+        self.store
+            .write(move |tx| {
+                let Some(key) = store::api_keys::lock(tx, id)? else { return Ok(false) };
+                if !store::api_keys::revoke(tx, id, engine.now())? {
+                    return Ok(false);
+                }
+                engine.audit_key(tx, AuditKind::KeyRevoked, &key, format!("a {} key", described(&key)))?;
+                Ok(true)
+            })
+            .await
     }
+}
+
+/// What kind of key it is, in words.
+fn described(key: &ApiKey) -> String {
+    let kind = match key.kind {
+        KeyKind::Secret => "secret",
+        KeyKind::Publishable => "publishable",
+    };
+    format!("{kind} {}", key.scope.mode)
 }

@@ -4,6 +4,7 @@
 //! one; see `provider.rs`. Everything that a change causes (journal, event, deliveries, reply) is
 //! written in the transaction of the change.
 
+pub mod audit;
 pub mod call;
 pub mod checkouts;
 pub mod customers;
@@ -20,6 +21,7 @@ pub mod payment_methods;
 pub mod payments;
 pub mod payouts;
 mod provider;
+mod purge;
 pub mod reconcile;
 pub mod refunds;
 mod settings;
@@ -95,6 +97,7 @@ pub struct Inner {
     settings: SettingsCache,
     keys: keys::KeyCache,
     services: gate::ServiceCache,
+    incidents: audit::Incidents,
     in_flight: AtomicUsize,
     landed: Notify,
 }
@@ -119,8 +122,13 @@ impl Engine {
         options: Options,
         renderers: Vec<(&'static str, Box<RenderReply>)>,
     ) -> Result<Engine, Error> {
-        let newest = store.read(|tx| Ok::<_, Error>(store::ledger::newest_journal(tx)?)).await?;
-        let ids = Ids::new(newest.map(|j| j.0));
+        let newest = store
+            .read(|tx| {
+                let journal = store::ledger::newest_journal(tx)?.map(|j| j.0);
+                Ok::<_, Error>(journal.max(store::audit::newest(tx)?.map(|a| a.0)))
+            })
+            .await?;
+        let ids = Ids::new(newest);
         let node = options.node.unwrap_or_else(|| ids.next());
         Ok(Engine(Arc::new(Inner {
             store,
@@ -134,6 +142,7 @@ impl Engine {
             settings: SettingsCache::default(),
             keys: keys::KeyCache::default(),
             services: gate::ServiceCache::default(),
+            incidents: audit::Incidents::default(),
             in_flight: AtomicUsize::new(0),
             landed: Notify::new(),
         })))

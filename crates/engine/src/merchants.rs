@@ -2,6 +2,7 @@
 
 use crate::Engine;
 use crate::error::Error;
+use domain::audit::AuditKind;
 use domain::fee::{FeeBase, FeeOperation, FeeRule};
 use domain::id::{FeeGroupId, MerchantId};
 use domain::merchant::{Merchant, MerchantMode, MerchantProfile, Provider};
@@ -9,7 +10,7 @@ use domain::money::Rounding;
 use domain::rate::TierName;
 use domain::scope::{Mode, Scope};
 use domain::storefront::Storefront;
-use domain::time::DAY;
+use domain::time::{DAY, MICROS};
 use store::Tx;
 
 /// The fee group that new merchants get.
@@ -24,6 +25,18 @@ pub struct ModeChanges {
     /// Microseconds from capture to available.
     pub settlement_delay: Option<i64>,
     pub refunds_below_zero: Option<bool>,
+}
+
+impl ModeChanges {
+    /// What is set, for the audit log.
+    fn told(&self) -> String {
+        let mut parts = Vec::new();
+        parts.extend(self.tier.map(|tier| format!("tier={tier}")));
+        parts.extend(self.fee_group.as_ref().map(|group| format!("fee_group={group}")));
+        parts.extend(self.settlement_delay.map(|us| format!("settlement_delay={}s", us / MICROS)));
+        parts.extend(self.refunds_below_zero.map(|allowed| format!("refunds_below_zero={allowed}")));
+        parts.join(" ")
+    }
 }
 
 impl Engine {
@@ -64,6 +77,14 @@ impl Engine {
                     enabled: true,
                 };
                 store::merchants::insert_provider(tx, &sandbox, now)?;
+                let of = (Some(merchant.id), None);
+                engine.audit_command(
+                    tx,
+                    AuditKind::SettingsChanged,
+                    of,
+                    merchant.id,
+                    "the merchant was made",
+                )?;
                 Ok::<_, Error>(merchant)
             })
             .await
@@ -107,6 +128,7 @@ impl Engine {
 
     /// Changes what is set for a merchant in one mode. In force within a second.
     pub async fn set_mode(&self, scope: Scope, changes: ModeChanges) -> Result<MerchantMode, Error> {
+        let engine = self.clone();
         self.store
             .write(move |tx| {
                 let mode = store::merchants::mode(tx, scope)?;
@@ -121,6 +143,8 @@ impl Engine {
                 mode.settlement_delay = changes.settlement_delay.unwrap_or(mode.settlement_delay);
                 mode.refunds_below_zero = changes.refunds_below_zero.unwrap_or(mode.refunds_below_zero);
                 store::merchants::put_mode(tx, &mode)?;
+                let of = (Some(scope.merchant), Some(scope.mode));
+                engine.audit_command(tx, AuditKind::SettingsChanged, of, scope.merchant, changes.told())?;
                 Ok::<_, Error>(mode)
             })
             .await
@@ -157,7 +181,13 @@ impl Engine {
                         id
                     }
                 };
-                Ok::<_, Error>(store::fees::put_rule(tx, id, &rule)?)
+                store::fees::put_rule(tx, id, &rule)?;
+                let currency = rule.currency.map_or("any currency", domain::currency::Currency::lower);
+                let detail = format!(
+                    "fee rule of {group}: {} in {currency} is {} and {} basis points",
+                    rule.operation, rule.fixed, rule.basis_points
+                );
+                engine.audit_command(tx, AuditKind::SettingsChanged, (None, None), id, detail)
             })
             .await
     }
@@ -169,11 +199,18 @@ impl Engine {
         operation: FeeOperation,
         currency: Option<domain::currency::Currency>,
     ) -> Result<bool, Error> {
+        let engine = self.clone();
         self.store
             .write(move |tx| {
                 let id = store::fees::group_by_name(tx, &group)?;
                 let id = id.ok_or_else(|| Error::missing("group", "fee group", &group))?;
-                Ok::<_, Error>(store::fees::remove_rule(tx, id, operation, currency)?)
+                if !store::fees::remove_rule(tx, id, operation, currency)? {
+                    return Ok(false);
+                }
+                let shown = currency.map_or("any currency", domain::currency::Currency::lower);
+                let detail = format!("fee rule of {group} removed: {operation} in {shown}");
+                engine.audit_command(tx, AuditKind::SettingsChanged, (None, None), id, detail)?;
+                Ok::<_, Error>(true)
             })
             .await
     }

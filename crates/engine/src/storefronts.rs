@@ -4,6 +4,7 @@ use crate::Engine;
 use crate::error::Error;
 use crate::ids;
 use domain::Metadata;
+use domain::audit::AuditKind;
 use domain::gate_token::{GateToken, PayloadDialect, SignVariant, TOKENS_MAX};
 use domain::id::{GateTokenId, WebhookEndpointId};
 use domain::limits::WEBHOOK_ENDPOINTS;
@@ -39,6 +40,12 @@ impl Engine {
                 }
                 let storefront = Storefront::new(engine.ids.next(), scope, name.clone(), engine.now());
                 let number = store::storefronts::insert(tx, &storefront)?;
+                engine.audit_storefront(
+                    tx,
+                    AuditKind::SettingsChanged,
+                    &storefront,
+                    "a service was made".to_owned(),
+                )?;
                 Ok(Storefront { number, ..storefront })
             })
             .await
@@ -64,6 +71,8 @@ impl Engine {
                 check(&storefront)?;
                 storefront.updated_at = engine.now();
                 store::storefronts::update(tx, &storefront)?;
+                let detail = format!("service {number} was changed");
+                engine.audit_storefront(tx, AuditKind::SettingsChanged, &storefront, detail)?;
                 Ok(storefront)
             })
             .await
@@ -110,6 +119,8 @@ impl Engine {
                 };
                 let sealed = engine.vault.seal(&token_context(token.id), secret.as_bytes())?;
                 store::gate_tokens::insert(tx, &token, &sealed)?;
+                let detail = format!("token {} of service {number}", token.id);
+                engine.audit_storefront(tx, AuditKind::KeyCreated, &storefront, detail)?;
                 Ok(token)
             })
             .await?;
@@ -129,8 +140,21 @@ impl Engine {
 
     /// Ends a token within a second; false if it was not valid.
     pub async fn revoke_token(&self, id: GateTokenId) -> Result<bool, Error> {
-        let now = self.now();
-        self.store.write(move |tx| Ok::<_, Error>(store::gate_tokens::revoke(tx, id, now)?)).await
+        let engine = self.clone();
+        self.store
+            .write(move |tx| {
+                let Some(token) = store::gate_tokens::revoke(tx, id, engine.now())? else { return Ok(false) };
+                let scope = (Some(token.scope.merchant), Some(token.scope.mode));
+                engine.audit_command(
+                    tx,
+                    AuditKind::KeyRevoked,
+                    scope,
+                    id,
+                    "a token of a service".to_owned(),
+                )?;
+                Ok::<_, Error>(true)
+            })
+            .await
     }
 
     /// Registers an address that gets every callback of a service.
@@ -162,6 +186,8 @@ impl Engine {
                 };
                 store::webhooks::insert(tx, &endpoint, &[])?;
                 store::webhooks::number_service_webhook(tx, endpoint.id)?;
+                let detail = format!("webhook {} of service {number} was added", endpoint.id);
+                engine.audit_storefront(tx, AuditKind::SettingsChanged, &storefront, detail)?;
                 Ok(endpoint)
             })
             .await
@@ -179,6 +205,7 @@ impl Engine {
 
     /// Removes a service's webhook; false if it has no such one.
     pub async fn delete_service_webhook(&self, number: i64, id: WebhookEndpointId) -> Result<bool, Error> {
+        let engine = self.clone();
         self.store
             .write(move |tx| {
                 let storefront = by_number(tx, number)?;
@@ -186,10 +213,22 @@ impl Engine {
                 let found = known.iter().any(|(_, e)| e.id == id);
                 if found {
                     store::webhooks::delete(tx, id)?;
+                    let detail = format!("webhook {id} of service {number} was removed");
+                    engine.audit_storefront(tx, AuditKind::SettingsChanged, &storefront, detail)?;
                 }
                 Ok(found)
             })
             .await
+    }
+
+    fn audit_storefront(
+        &self,
+        tx: &mut Tx<'_>,
+        kind: AuditKind,
+        s: &Storefront,
+        detail: String,
+    ) -> Result<(), Error> {
+        self.audit_command(tx, kind, (Some(s.scope.merchant), Some(s.scope.mode)), s.id, detail)
     }
 }
 

@@ -120,7 +120,7 @@ impl Engine {
         }
     }
 
-    fn clock_news(
+    pub(crate) fn clock_news(
         &self,
         tx: &mut Tx<'_>,
         cause: &Cause,

@@ -4,8 +4,11 @@
 //! is never mixed up with an old one. The plain name (`app.css`) answers too, to be checked again each time.
 
 use std::fmt::Write as _;
+use std::io::Write as _;
 use std::sync::LazyLock;
 
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use sha2::{Digest, Sha256};
 
 /// Bytes of the SHA-256 that go into a name and an `ETag`: 64 bits tell versions of our own files apart.
@@ -18,10 +21,14 @@ const REVALIDATE: &str = "public, no-cache";
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Asset {
     pub bytes: &'static [u8],
+    /// The same, compressed; `None` where that would not be smaller.
+    pub gzip: Option<&'static [u8]>,
     /// Value of `Content-Type`.
     pub content_type: &'static str,
-    /// Value of `ETag`, quoted, strong.
+    /// Value of `ETag`, quoted, strong: of `bytes`.
     pub etag: &'static str,
+    /// That of `gzip`, since a strong tag names one sequence of bytes.
+    pub gzip_etag: &'static str,
     /// Value of `Cache-Control`: a year when asked for by its hashed name, else to be revalidated.
     pub cache_control: &'static str,
 }
@@ -41,6 +48,18 @@ const SOURCES: &[Source] = &[
         bytes: include_bytes!("../assets/app.css"),
     },
     Source {
+        stem: "checkout",
+        extension: "css",
+        content_type: "text/css; charset=utf-8",
+        bytes: include_bytes!("../assets/checkout.css"),
+    },
+    Source {
+        stem: "checkout",
+        extension: "js",
+        content_type: "text/javascript; charset=utf-8",
+        bytes: include_bytes!("../assets/checkout.js"),
+    },
+    Source {
         stem: "favicon",
         extension: "svg",
         content_type: "image/svg+xml",
@@ -53,6 +72,8 @@ struct Entry {
     hashed_name: String,
     href: String,
     etag: String,
+    gzip_etag: String,
+    gzip: Option<Vec<u8>>,
     source: &'static Source,
 }
 
@@ -71,6 +92,8 @@ impl Entry {
             plain_name: format!("{stem}.{extension}"),
             href: format!("/assets/{hashed_name}"),
             etag: format!("\"{hash}\""),
+            gzip_etag: format!("\"{hash}-gzip\""),
+            gzip: compressed(source.bytes),
             hashed_name,
             source,
         }
@@ -79,11 +102,21 @@ impl Entry {
     fn asset(&'static self, cache_control: &'static str) -> Asset {
         Asset {
             bytes: self.source.bytes,
+            gzip: self.gzip.as_deref(),
             content_type: self.source.content_type,
             etag: &self.etag,
+            gzip_etag: &self.gzip_etag,
             cache_control,
         }
     }
+}
+
+/// Done once, when the first file is asked for.
+fn compressed(bytes: &[u8]) -> Option<Vec<u8>> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    // Writing into a Vec cannot fail; were it to, the file is sent as it is.
+    encoder.write_all(bytes).ok()?;
+    encoder.finish().ok().filter(|small| small.len() < bytes.len())
 }
 
 /// The file behind `/assets/{path}`; `path` has no leading slash. `None` is a 404.
@@ -112,6 +145,16 @@ pub(crate) fn css_href() -> &'static str {
     href("app.css")
 }
 
+/// The address of what the payment page adds to the style sheet.
+pub(crate) fn checkout_css_href() -> &'static str {
+    href("checkout.css")
+}
+
+/// The address of the payment page's script.
+pub(crate) fn checkout_js_href() -> &'static str {
+    href("checkout.js")
+}
+
 /// The address templates use for the icon.
 pub(crate) fn icon_href() -> &'static str {
     href("favicon.svg")
@@ -130,8 +173,12 @@ mod tests {
 
     #[test]
     fn addresses_used_by_templates_are_served() {
-        for (href, content_type) in [(css_href(), "text/css; charset=utf-8"), (icon_href(), "image/svg+xml")]
-        {
+        for (href, content_type) in [
+            (css_href(), "text/css; charset=utf-8"),
+            (checkout_css_href(), "text/css; charset=utf-8"),
+            (checkout_js_href(), "text/javascript; charset=utf-8"),
+            (icon_href(), "image/svg+xml"),
+        ] {
             let name = href.strip_prefix("/assets/").expect("under /assets/");
             let file = asset(name).unwrap_or_else(|| panic!("{href} is not served"));
             assert_eq!(file.content_type, content_type);
@@ -181,10 +228,50 @@ mod tests {
     }
 
     #[test]
-    fn style_sheet_loads_nothing_from_elsewhere() {
-        let css = include_str!("../assets/app.css");
-        for token in ["@import", "url(", "http:", "https:", "expression("] {
-            assert!(!css.contains(token), "{token}");
+    fn style_sheets_load_nothing_from_elsewhere() {
+        for css in [include_str!("../assets/app.css"), include_str!("../assets/checkout.css")] {
+            for token in ["@import", "url(", "http:", "https:", "expression("] {
+                assert!(!css.contains(token), "{token}");
+            }
         }
+    }
+
+    #[test]
+    fn script_makes_no_code_or_markup_from_text() {
+        let script = include_str!("../assets/checkout.js");
+        for token in [
+            "eval",
+            "Function(",
+            "innerHTML",
+            "outerHTML",
+            "insertAdjacentHTML",
+            "document.write",
+            "http:",
+            "https:",
+            "import",
+            ".style",
+        ] {
+            assert!(!script.contains(token), "{token}");
+        }
+    }
+
+    #[test]
+    fn what_is_compressed_is_the_file() {
+        use std::io::Read as _;
+        for name in asset_names() {
+            let file = asset(name).expect("served");
+            let small = file.gzip.unwrap_or_else(|| panic!("{name} does not shrink"));
+            let mut whole = Vec::new();
+            flate2::read::GzDecoder::new(small).read_to_end(&mut whole).expect("gzip");
+            assert_eq!(whole, file.bytes, "{name}");
+            assert_ne!(file.etag, file.gzip_etag);
+        }
+    }
+
+    #[test]
+    fn files_stay_within_their_budget() {
+        let small = |name: &str| asset(name).and_then(|file| file.gzip).expect("compressed").len();
+        assert!(small("app.css") + small("checkout.css") <= 8 * 1024, "style sheets");
+        assert!(small("checkout.js") <= 10 * 1024, "script");
     }
 }

@@ -60,10 +60,11 @@ fn every_pair_is_readable_in_both_schemes() {
         ("on-banner", "banner", TEXT),
         ("edge", "surface", EDGE),
         ("edge", "hover", EDGE),
-        ("accent", "surface", EDGE),
+        ("accent", "surface", TEXT),
+        ("accent", "hover", TEXT),
         ("focus", "surface", EDGE),
         ("success", "surface", EDGE),
-        ("failed", "surface", EDGE),
+        ("failed", "surface", TEXT),
     ];
     for (scheme, palette) in ["light", "dark"].into_iter().zip(palettes()) {
         for (front, back, least) in pairs {

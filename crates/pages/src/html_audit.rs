@@ -23,9 +23,10 @@ pub const HOSTILE: &[&str] = &[
 
 const ELEMENTS: &[&str] = &[
     "html", "head", "meta", "title", "link", "body", "header", "main", "footer", "h1", "p", "div", "span",
-    "strong", "bdi", "dl", "dt", "dd", "form", "button", "a", "svg", "path", "circle",
+    "strong", "bdi", "dl", "dt", "dd", "form", "button", "a", "svg", "path", "circle", "rect", "section",
+    "nav", "h2", "ul", "li", "label", "input", "br", "details", "summary", "noscript", "script",
 ];
-const VOID: &[&str] = &["meta", "link"];
+const VOID: &[&str] = &["meta", "link", "input", "br"];
 
 #[derive(Debug)]
 pub struct Tag {
@@ -76,9 +77,16 @@ fn audit(html: &str) -> Result<(), String> {
         if !VOID.contains(&tag.name.as_str()) {
             open.push(&tag.name);
         }
+        audit_refresh(tag)?;
+        if tag.name == "script" && tag.attr("src").is_none() {
+            return Err("script without a file".to_owned());
+        }
         for (name, value) in &tag.attrs {
             audit_attribute(name, value)?;
         }
+    }
+    if html.matches("</script>").count() != html.matches(" defer></script>").count() {
+        return Err("script with a content".to_owned());
     }
     if !open.is_empty() {
         return Err(format!("never closed: {open:?}"));
@@ -93,9 +101,23 @@ fn audit(html: &str) -> Result<(), String> {
     Ok(())
 }
 
+/// A page may load itself again, and nothing else.
+fn audit_refresh(tag: &Tag) -> Result<(), String> {
+    let Some(kind) = tag.attr("http-equiv") else { return Ok(()) };
+    let content = tag.attr("content").unwrap_or_default();
+    let own = content.split_once("; url=").is_some_and(|(wait, url)| {
+        wait.bytes().all(|byte| byte.is_ascii_digit()) && is_own_page(url) && !url.contains([';', ' '])
+    });
+    if kind == "refresh" && own { Ok(()) } else { Err(format!("http-equiv {kind}: {content}")) }
+}
+
+fn is_own_page(value: &str) -> bool {
+    ["/payment/", "/checkout/", "/3ds/"].iter().any(|start| value.starts_with(start))
+}
+
 fn audit_attribute(name: &str, value: &str) -> Result<(), String> {
     let name = name.to_ascii_lowercase();
-    if name.starts_with("on") || matches!(name.as_str(), "style" | "srcdoc" | "formaction" | "http-equiv") {
+    if name.starts_with("on") || matches!(name.as_str(), "style" | "srcdoc" | "formaction") {
         return Err(format!("attribute {name}"));
     }
     let allowed = match name.as_str() {
@@ -103,9 +125,11 @@ fn audit_attribute(name: &str, value: &str) -> Result<(), String> {
             crate::asset(value.trim_start_matches("/assets/")).is_some()
                 || value.starts_with("https://")
                 || value.starts_with("http://")
+                || value.starts_with('#')
+                || is_own_page(value)
         }
-        "action" => value.starts_with("/3ds/"),
-        "src" => value.starts_with("/assets/"),
+        "action" => is_own_page(value),
+        "src" => crate::asset(value.trim_start_matches("/assets/")).is_some(),
         _ => true,
     };
     if allowed { Ok(()) } else { Err(format!("{name} leads to {value:?}")) }
@@ -168,9 +192,20 @@ fn unescape(value: &str) -> String {
 #[test]
 fn audit_finds_what_it_must() {
     let page = |body: &str| format!("<!doctype html><html lang=\"en\"><body><h1>x</h1>{body}</body></html>");
-    assert_eq!(audit(&page("<p class=\"a\">ok</p>")), Ok(()));
+    for good in [
+        "<p class=\"a\">ok</p>",
+        "<script src=\"/assets/checkout.js\" defer></script>",
+        "<meta http-equiv=\"refresh\" content=\"5; url=/payment/x?locale=en\">",
+    ] {
+        assert_eq!(audit(&page(good)), Ok(()), "{good}");
+    }
     for bad in [
         "<script>alert(1)</script>",
+        "<script src=\"https://evil.example/x.js\" defer></script>",
+        "<script src=\"/assets/checkout.js\" defer>alert(1)</script>",
+        "<meta http-equiv=\"refresh\" content=\"0; url=https://evil.example/\">",
+        "<meta http-equiv=\"refresh\" content=\"0; url=/payment/x; url=//evil.example/\">",
+        "<meta http-equiv=\"set-cookie\" content=\"a=b\">",
         "<p style=\"color:red\">x</p>",
         "<p onclick=\"x()\">x</p>",
         "<a href=\"javascript:x\">x</a>",

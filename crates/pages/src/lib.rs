@@ -1,14 +1,18 @@
 //! The HTML a payer sees: askama templates, checked at compile time, and the embedded assets they use.
 //!
 //! [`routes`] serves them: it looks things up, picks the status code, and sends [`security_headers`] with every
-//! page. The rest turns plain values into finished pages and knows no engine or HTTP framework. No page has a
-//! script, an inline style or an event handler, so the policy in those headers needs no exception.
+//! page. The rest turns plain values into finished pages and knows no engine or HTTP framework. No page has an
+//! inline script, an inline style or an event handler, so the policies in those headers need no exception; only
+//! the payment page ([`checkout`]) has a script at all, and works without it.
 //!
 //! Every text a merchant or payer can choose is escaped by askama; addresses to leave to pass [`return_url`]
 //! first.
 
 mod assets;
 mod challenge;
+pub mod checkout;
+mod checkout_routes;
+mod checkout_view;
 mod return_url;
 pub mod routes;
 mod security_headers;
@@ -23,7 +27,7 @@ use askama::Template;
 pub use assets::{Asset, asset, asset_names};
 pub use challenge::{Challenge, ChallengeDone, ChallengeResult, challenge, challenge_done, challenge_gone};
 pub use routes::router;
-pub use security_headers::security_headers;
+pub use security_headers::{checkout_headers, security_headers};
 
 /// A page that may take the payer elsewhere by itself.
 #[derive(Debug, Clone, PartialEq, Eq)]

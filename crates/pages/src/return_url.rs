@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use url::Url;
 
-/// Seconds the result page stays before it leaves by itself.
+/// Seconds the result of a challenge stays before it leaves by itself.
 const REFRESH_DELAY_SECONDS: u8 = 1;
 
 /// A longer address gets the link alone: reverse proxies answer 502 when the header block passes their buffer
@@ -30,6 +30,11 @@ impl ReturnUrl {
     /// characters are refused rather than dropped as that parser does: `java\tscript:` and a line break meant
     /// for the header have no honest use.
     pub fn parse(raw: &str) -> Option<Self> {
+        Self::parse_leaving_after(raw, REFRESH_DELAY_SECONDS)
+    }
+
+    /// [`ReturnUrl::parse`] for a page that stays `seconds` before it leaves by itself.
+    pub fn parse_leaving_after(raw: &str, seconds: u8) -> Option<Self> {
         if raw.chars().any(char::is_control) {
             return None;
         }
@@ -42,7 +47,7 @@ impl ReturnUrl {
             return None;
         }
         let host = url.host_str()?.to_owned();
-        let refresh = refresh_value(url.as_str());
+        let refresh = refresh_value(url.as_str(), seconds);
         Some(Self { href: url.into(), host, refresh })
     }
 }
@@ -61,8 +66,8 @@ pub(crate) fn with_query(raw: &str, pairs: &[(&str, &str)]) -> Option<String> {
 ///
 /// Readers that split at `;` or honour quotes inside must find only one address too, so every byte outside the
 /// plain URL characters is percent-encoded, `;` and both quotes among them. The link keeps the address as it is.
-fn refresh_value(url: &str) -> Option<String> {
-    let mut value = format!("{REFRESH_DELAY_SECONDS}; url=");
+fn refresh_value(url: &str, seconds: u8) -> Option<String> {
+    let mut value = format!("{seconds}; url=");
     for byte in url.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~:/?#[]@!$&()*+,=%".contains(&byte) {
             value.push(char::from(byte));

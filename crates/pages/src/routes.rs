@@ -34,22 +34,23 @@ pub fn router(app: App) -> Router {
     Router::new()
         .route(CHALLENGE, get(show_challenge).post(answer_challenge))
         .route(ASSET, get(show_asset))
+        .merge(crate::checkout_routes::router())
         .fallback(not_found)
         .method_not_allowed_fallback(not_allowed)
         .with_state(app)
 }
 
-type Id = Option<Extension<RequestId>>;
+pub(crate) type Id = Option<Extension<RequestId>>;
 
-fn id_text(id: &Id) -> &str {
+pub(crate) fn id_text(id: &Id) -> &str {
     id.as_ref().map_or("", |Extension(RequestId(id))| id)
 }
 
 /// The variable part of a path.
-type Segment = Result<Path<String>, PathRejection>;
+pub(crate) type Segment = Result<Path<String>, PathRejection>;
 
 /// Empty if it is not UTF-8, which leads to the page for what does not exist.
-fn text(segment: Segment) -> String {
+pub(crate) fn text(segment: Segment) -> String {
     segment.map_or_else(|_| String::new(), |Path(text)| text)
 }
 
@@ -70,8 +71,19 @@ async fn show_challenge(State(app): State<App>, segment: Segment, id: Id) -> Res
 /// A second click or a reload after the answer shows what came of the first.
 async fn answered_before(app: &App, code: String) -> Response {
     match app.engine.answered_challenge(code).await {
-        Ok((view, answer)) => leaving(done_page(&view, answer)),
+        Ok((view, answer)) => after_answer(&view, answer),
         Err(_) => gone(),
+    }
+}
+
+/// Back to the payment's own page, if it has one; else what came of it, and the way to the shop.
+fn after_answer(view: &ChallengeView, answer: ChallengeAnswer) -> Response {
+    match &view.checkout {
+        Some(code) => {
+            let page = crate::checkout::Address::Payment(code).path();
+            (StatusCode::SEE_OTHER, [(header::LOCATION, page)]).into_response()
+        }
+        None => leaving(done_page(view, answer)),
     }
 }
 
@@ -102,7 +114,7 @@ async fn take_answer(
         problem(StatusCode::BAD_REQUEST, "No such answer", message, id)
     })?;
     match app.engine.answer_challenge(code.clone(), answer).await {
-        Ok(view) => Ok(leaving(done_page(&view, answer))),
+        Ok(view) => Ok(after_answer(&view, answer)),
         Err(Error::ChallengeGone) => Ok(answered_before(app, code).await),
         Err(error) => {
             // The answer may have been taken before the failure, so nothing is said about the money.
@@ -112,7 +124,7 @@ async fn take_answer(
     }
 }
 
-fn unread(refused: BodyRefusal, id: &str) -> Response {
+pub(crate) fn unread(refused: BodyRefusal, id: &str) -> Response {
     let (status, message) = match refused {
         BodyRefusal::TooLarge => {
             (StatusCode::PAYLOAD_TOO_LARGE, "More was sent than the answer. Go back and try again.")
@@ -135,7 +147,7 @@ fn known_form(code: String) -> Option<String> {
 /// Whether a browser says that another site sent this. `Origin` tells nothing here: our own pages send
 /// `null` (see [`security_headers`]). Clients without the header are no browsers that keep cookies or codes
 /// for others to use.
-fn from_elsewhere(headers: &HeaderMap) -> bool {
+pub(crate) fn from_elsewhere(headers: &HeaderMap) -> bool {
     headers.get_all("sec-fetch-site").iter().any(|site| !matches!(site.as_bytes(), b"same-origin" | b"none"))
 }
 
@@ -231,8 +243,14 @@ async fn show_asset(segment: Segment, id: Id, headers: HeaderMap) -> Response {
 
 fn asset_response(name: &str, headers: &HeaderMap) -> Option<Response> {
     let asset = crate::asset(name)?;
-    let always = [(header::ETAG, asset.etag), (header::CACHE_CONTROL, asset.cache_control)];
-    if has_current(headers, asset.etag) {
+    let gzip = asset.gzip.filter(|_| takes_gzip(headers));
+    let (bytes, etag) = gzip.map_or((asset.bytes, asset.etag), |small| (small, asset.gzip_etag));
+    let always = [
+        (header::ETAG, etag),
+        (header::CACHE_CONTROL, asset.cache_control),
+        (header::VARY, "accept-encoding"),
+    ];
+    if has_current(headers, etag) {
         return Some((StatusCode::NOT_MODIFIED, always).into_response());
     }
     let content = [
@@ -240,7 +258,19 @@ fn asset_response(name: &str, headers: &HeaderMap) -> Option<Response> {
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
     ];
-    Some((always, content, Bytes::from_static(asset.bytes)).into_response())
+    let encoding = gzip.map(|_| [(header::CONTENT_ENCODING, "gzip")]);
+    Some((always, content, encoding, Bytes::from_static(bytes)).into_response())
+}
+
+/// Whether `Accept-Encoding` names gzip and does not refuse it. Nothing here is secret, so that the length
+/// of what is compressed tells nothing; pages, which hold secrets, are never compressed.
+fn takes_gzip(headers: &HeaderMap) -> bool {
+    let lists = headers.get_all(header::ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
+    lists.flat_map(|list| list.split(',')).any(|entry| {
+        let (coding, weight) = entry.split_once(';').unwrap_or((entry, ""));
+        let refused = weight.trim().strip_prefix("q=").is_some_and(|q| q.trim_matches(['0', '.']).is_empty());
+        coding.trim().eq_ignore_ascii_case("gzip") && !refused
+    })
 }
 
 /// Whether `If-None-Match` names this version, by the weak comparison that RFC 9110 section 13.1.2 asks for.
@@ -256,7 +286,7 @@ async fn not_found(id: Id) -> Response {
     nowhere(id_text(&id))
 }
 
-fn nowhere(id: &str) -> Response {
+pub(crate) fn nowhere(id: &str) -> Response {
     let message = "There is nothing at this address. Check that it is complete, or go back to the shop.";
     problem(StatusCode::NOT_FOUND, "Page not found", message, id)
 }
@@ -285,7 +315,7 @@ fn refusal(error: &Error, next: &str, id: &str) -> Response {
     }
 }
 
-fn problem(status: StatusCode, title: &str, message: &str, id: &str) -> Response {
+pub(crate) fn problem(status: StatusCode, title: &str, message: &str, id: &str) -> Response {
     html(status, crate::error_page(title, message, id))
 }
 
@@ -306,7 +336,7 @@ fn html(status: StatusCode, page: String) -> Response {
 }
 
 /// Names the route for the log and the metrics; never the path, which holds the code.
-fn routed(mut response: Response, route: &'static str) -> Response {
+pub(crate) fn routed(mut response: Response, route: &'static str) -> Response {
     response.extensions_mut().insert(RouteName(route));
     response
 }

@@ -135,3 +135,31 @@ fn refresh_header_is_sent_when_the_page_announces_it() {
     html_audit::check(&page.html);
     assert_eq!(leaving(page).headers()[header::REFRESH], "1; url=https://shop.example/?a=1");
 }
+
+#[test]
+fn files_are_compressed_for_those_who_take_it() {
+    for taken in ["gzip", "gzip, deflate, br", "br;q=1.0, GZIP;q=0.5", "gzip;q=0.001"] {
+        let mut wanted = HeaderMap::new();
+        wanted.insert(header::ACCEPT_ENCODING, HeaderValue::from_str(taken).expect("a value"));
+        let small = asset_response("app.css", &wanted).expect("served");
+        assert_eq!(small.headers().get(header::CONTENT_ENCODING).expect("named"), "gzip", "{taken}");
+        assert_eq!(small.headers().get(header::VARY).expect("named"), "accept-encoding");
+        // The tag of one form does not stand for the other.
+        let tag = small.headers().get(header::ETAG).expect("a tag").clone();
+        let mut again = HeaderMap::new();
+        again.insert(header::IF_NONE_MATCH, tag.clone());
+        assert_eq!(asset_response("app.css", &again).expect("served").status(), StatusCode::OK);
+        again.extend(wanted);
+        let again = asset_response("app.css", &again).expect("served");
+        assert_eq!(again.status(), StatusCode::NOT_MODIFIED, "{taken}");
+    }
+    for whole in [None, Some("br"), Some("gzip;q=0"), Some("gzip;q=0.0"), Some("gzipped"), Some("*")] {
+        let mut wanted = HeaderMap::new();
+        if let Some(value) = whole {
+            wanted.insert(header::ACCEPT_ENCODING, HeaderValue::from_static(value));
+        }
+        let response = asset_response("app.css", &wanted).expect("served");
+        assert_eq!(response.headers().get(header::CONTENT_ENCODING), None, "{whole:?}");
+        assert!(response.headers().get(header::VARY).is_some());
+    }
+}

@@ -1,6 +1,6 @@
 //! The command line.
 
-use crate::commands::{doctor, fees, keys, ledger, merchants, migrate, services};
+use crate::commands::{audit, doctor, fees, keys, ledger, merchants, migrate, services};
 use crate::config::{Config, ConfigError, Sources};
 use crate::logging::{self, LogFormat};
 use crate::serve;
@@ -31,7 +31,7 @@ enum Command {
     Serve(ServeFlags),
     /// Bring the database up to date and say where it stands
     Migrate(StorageFlags),
-    /// Make, list and revoke API keys
+    /// Make, list, rotate and revoke API keys
     #[command(subcommand)]
     Keys(keys::Command),
     /// Make, list and configure merchants
@@ -46,6 +46,9 @@ enum Command {
     /// Check the books
     #[command(subcommand)]
     Ledger(ledger::Command),
+    /// List the audit log and check that it was not changed
+    #[command(subcommand)]
+    Audit(audit::Command),
     /// Check the machine, the settings, the files and the database, and say what to do
     Doctor(ServeFlags),
 }
@@ -222,6 +225,7 @@ async fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Services(command) => services::run(command).await,
         Command::Fees(command) => fees::run(command).await,
         Command::Ledger(command) => ledger::run(command).await,
+        Command::Audit(command) => audit::run(command).await,
         Command::Doctor(flags) => doctor::run(&flags.load(Vec::new())?).await,
     }
 }

@@ -4,7 +4,12 @@
 //! head. Idle connections should be kept for long (a client that reuses one at the moment it is closed
 //! sees an error), heads should not, and hyper has no clock for a client that stops reading. So the
 //! stream keeps two of its own.
+//!
+//! What is read passes [`Framing`] on its way to hyper. A head that breaks its rules gets a NUL in the place
+//! of the byte that does, which hyper refuses with 400 wherever it stands; a body ends there, as if the
+//! client had hung up. Nothing more is read in either case, so the connection ends.
 
+use crate::framing::Framing;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -35,9 +40,13 @@ impl Drop for Answering {
     }
 }
 
-/// A stream that fails when a request's head, or the reading of an answer, takes too long.
+/// A stream that fails when a request's head, or the reading of an answer, takes too long, and that ends
+/// where the framing of requests is in dispute.
 pub(crate) struct BoundedStream<S> {
     stream: S,
+    framing: Framing,
+    /// A violation was met: nothing is read any more.
+    ended: bool,
     exchange: Arc<Exchange>,
     seen: u64,
     head_time: Duration,
@@ -54,7 +63,30 @@ impl<S> BoundedStream<S> {
     /// `head_time`: from the first byte of a head to its last. `write_time`: how long the client may
     /// take nothing of what is sent.
     pub fn new(stream: S, exchange: Arc<Exchange>, head_time: Duration, write_time: Duration) -> Self {
-        BoundedStream { stream, exchange, seen: 0, head_time, head: None, write_time, write: None }
+        BoundedStream {
+            stream,
+            framing: Framing::new(),
+            ended: false,
+            exchange,
+            seen: 0,
+            head_time,
+            head: None,
+            write_time,
+            write: None,
+        }
+    }
+
+    /// Cuts what was read behind the first `before` bytes where it breaks the rules of framing.
+    fn guard(&mut self, buf: &mut ReadBuf<'_>, before: usize) {
+        let fresh = buf.filled_mut().get_mut(before..).unwrap_or_default();
+        let Err(violation) = self.framing.follow(fresh) else { return };
+        self.ended = true;
+        let mut kept = before + violation.at;
+        if let Some(byte) = fresh.get_mut(violation.at).filter(|_| violation.in_head) {
+            *byte = 0;
+            kept += 1;
+        }
+        buf.set_filled(kept);
     }
 
     fn after_write<T>(&mut self, cx: &mut Context<'_>, result: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
@@ -81,9 +113,13 @@ impl<S: AsyncRead + Unpin> AsyncRead for BoundedStream<S> {
             this.seen = now;
             this.head = None;
         }
+        if this.ended {
+            return Poll::Ready(Ok(()));
+        }
         let waits_for_head = now.is_multiple_of(2);
         let before = buf.filled().len();
         let result = Pin::new(&mut this.stream).poll_read(cx, buf);
+        this.guard(buf, before);
         if !waits_for_head {
             return result;
         }

@@ -65,7 +65,7 @@ impl GatewayOptions {
 }
 
 /// How long workers may take to finish what they do at a stop; a little more than they say.
-const WORKERS_TIME: Duration = workers::STOP_WITHIN.saturating_add(Duration::from_secs(2));
+const WORKERS_TIME: Duration = workers::STOP_WITHIN.saturating_add(Duration::from_secs(4));
 
 /// A gateway that serves. Dropping it cuts its connections; [`Gateway::stop`] ends it in order.
 pub struct Gateway {

@@ -8,6 +8,7 @@ mod config_layers;
 mod connection_io;
 pub mod data_dir;
 pub mod demo;
+mod framing;
 pub mod gateway;
 mod health;
 pub mod listeners;

@@ -24,19 +24,25 @@ pub(crate) struct Routers {
 
 impl Routers {
     pub fn new(app: &App, health: &Health, metrics: &Arc<Metrics>) -> Routers {
+        let bounded = |router: Router| router.layer(from_fn(deadline)).layer(from_fn(one_host));
         let finish = |router: Router| {
-            let router = web::middleware::wrap(router.layer(from_fn(deadline)).layer(from_fn(one_host)));
+            let router = web::middleware::wrap(router);
             router.layer(from_fn_with_state(metrics.clone(), metrics::record))
         };
-        let with_health = |surface: Router| finish(health::routes(health.clone()).fallback_service(surface));
+        let with_health = |surface| bounded(health::routes(health.clone())).fallback_service(surface);
+        // Around the deadline, so that its answer has limits too.
+        let with_limits =
+            |surface| bounded(surface).layer(from_fn_with_state(app.clone(), api_v2::know_limits));
         let admin = health::routes(health.clone())
             .merge(metrics::routes(metrics.clone(), health.clone()))
             .fallback(async || not_found());
         Routers {
-            api: with_health(api_v2::router(app.clone()).merge(api_gate::router(app.clone()))),
-            admin: finish(admin),
-            public: with_health(pages::router(app.clone())),
-            stripe: with_health(api_v2::root_router(app.clone())),
+            api: finish(with_health(
+                with_limits(api_v2::router(app.clone())).merge(bounded(api_gate::router(app.clone()))),
+            )),
+            admin: finish(bounded(admin)),
+            public: finish(with_health(bounded(pages::router(app.clone())))),
+            stripe: finish(with_health(with_limits(api_v2::root_router(app.clone())))),
         }
     }
 }

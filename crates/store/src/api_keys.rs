@@ -6,7 +6,7 @@ use domain::merchant::ApiKey;
 use domain::scope::Scope;
 use domain::time::Timestamp;
 
-const COLUMNS: &str = "id, merchant, live, kind, name, last4, created_at, revoked_at";
+const COLUMNS: &str = "id, merchant, live, kind, name, last4, created_at, revoked_at, ends_at";
 
 fn api_key(row: &mut Row<'_>) -> Result<ApiKey, StoreError> {
     Ok(ApiKey {
@@ -17,13 +17,14 @@ fn api_key(row: &mut Row<'_>) -> Result<ApiKey, StoreError> {
         last4: row.next()?,
         created_at: row.next()?,
         revoked_at: row.next()?,
+        ends_at: row.next()?,
     })
 }
 
 pub fn insert(tx: &mut Tx<'_>, key: &ApiKey, digest: &[u8; 32]) -> Result<(), StoreError> {
     tx.execute(
-        "INSERT INTO api_keys (id, merchant, live, kind, digest, last4, name, created_at, revoked_at) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, NULL)",
+        "INSERT INTO api_keys (id, merchant, live, kind, digest, last4, name, created_at, revoked_at, ends_at) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, NULL, NULL)",
         params![
             key.id,
             key.scope.merchant,
@@ -49,6 +50,26 @@ pub fn of_merchant(tx: &mut Tx<'_>, merchant: MerchantId) -> Result<Vec<ApiKey>,
         &crate::page::select(COLUMNS, "api_keys WHERE merchant = ?1 ORDER BY id"),
         params![merchant],
         api_key,
+    )
+}
+
+/// The key with this id, locked until the transaction ends: of two rotations one finds it ended.
+pub fn lock(tx: &mut Tx<'_>, id: ApiKeyId) -> Result<Option<ApiKey>, StoreError> {
+    tx.opt(&crate::page::select(COLUMNS, "api_keys WHERE id = ?1 /* for update */"), params![id], api_key)
+}
+
+/// Sets when a key stops working.
+pub fn set_end(tx: &mut Tx<'_>, id: ApiKeyId, end: Timestamp) -> Result<(), StoreError> {
+    tx.execute("UPDATE api_keys SET ends_at = ?1 WHERE id = ?2", params![end, id])?;
+    Ok(())
+}
+
+/// Revokes up to `limit` keys whose end has passed, so that a clock which goes back revives none; how many.
+pub fn revoke_ended(tx: &mut Tx<'_>, now: Timestamp, limit: i64) -> Result<u64, StoreError> {
+    tx.execute(
+        "UPDATE api_keys SET revoked_at = ends_at WHERE id IN (SELECT id FROM api_keys WHERE ends_at IS NOT NULL \
+         AND revoked_at IS NULL AND ends_at <= ?1 ORDER BY ends_at LIMIT ?2)",
+        params![now, limit],
     )
 }
 

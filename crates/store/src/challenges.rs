@@ -63,6 +63,12 @@ pub fn lapsed(tx: &mut Tx<'_>, now: Timestamp, limit: i64) -> Result<Vec<Challen
     tx.all(&crate::page::select(COLUMNS, rest), params![now, limit], challenge)
 }
 
+/// The newest challenge of an attempt.
+pub fn of_attempt(tx: &mut Tx<'_>, attempt: AttemptId) -> Result<Option<Challenge>, StoreError> {
+    let rest = "challenges WHERE attempt = ?1 ORDER BY expires_at DESC LIMIT 1";
+    tx.opt(&crate::page::select(COLUMNS, rest), params![attempt], challenge)
+}
+
 /// Closes the open challenge of an attempt that is given up.
 pub fn close_of_attempt(tx: &mut Tx<'_>, attempt: AttemptId, now: Timestamp) -> Result<(), StoreError> {
     tx.execute(

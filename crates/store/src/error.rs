@@ -35,7 +35,9 @@ impl From<rusqlite::Error> for StoreError {
                 | C::ReadOnly
                 | C::SystemIoFailure
                 | C::CannotOpen
-                | C::OutOfMemory,
+                | C::OutOfMemory
+                // A read that took too long.
+                | C::OperationInterrupted,
             ) => StoreError::Unavailable(e.to_string()),
             _ => StoreError::Defect(e.to_string()),
         }

@@ -1,10 +1,12 @@
 use crate::error::StoreError;
+use crate::ledger::first_id;
 use crate::page::{self, Listed, Order, PageQuery, Table, select};
 use crate::params;
 use crate::tx::{Param, Row, ToParam, Tx};
 use domain::event::Event;
-use domain::id::{Core, EventId, SnapshotId};
+use domain::id::{Core, DeliveryId, EventId, SnapshotId};
 use domain::scope::Scope;
+use domain::time::Timestamp;
 
 const COLUMNS: &str = "id, merchant, live, type, object, snapshot, request, idempotency_key, created_at";
 
@@ -94,6 +96,61 @@ pub fn list(tx: &mut Tx<'_>, scope: Scope, filter: &EventFilter, query: &PageQue
         filters.push((of_kind.as_str(), Param::Int(1)));
     }
     page::list(tx, &TABLE, scope, &filters, query, event)
+}
+
+/// Events looked at in one [`purge`].
+const PURGED_AT_ONCE: i64 = 20;
+/// A snapshot is made just before the events that show it; this much older than every event that is left,
+/// it is shown by none.
+const SNAPSHOT_MARGIN_US: i64 = domain::time::HOUR;
+
+/// Removes up to `limit` rows of events made before `before`: attempts first, then deliveries, events, and
+/// at last snapshots. How many rows.
+pub fn purge(tx: &mut Tx<'_>, before: Timestamp, limit: i64) -> Result<i64, StoreError> {
+    let events: Vec<EventId> = tx.all(
+        "SELECT id FROM events WHERE id < ?1 ORDER BY id LIMIT ?2",
+        params![first_id(before), PURGED_AT_ONCE],
+        |r| r.next(),
+    )?;
+    if events.is_empty() {
+        let gone = tx.execute(
+            "DELETE FROM snapshots WHERE id IN (SELECT id FROM snapshots WHERE id < ?1 ORDER BY id LIMIT ?2)",
+            params![first_id(before.plus(-SNAPSHOT_MARGIN_US)), limit],
+        )?;
+        return Ok(i64::try_from(gone).unwrap_or(limit));
+    }
+    let mut left = limit;
+    for event in events {
+        if !purge_deliveries(tx, event, &mut left)? || left < 1 {
+            break;
+        }
+        tx.execute("DELETE FROM events WHERE id = ?1", params![event])?;
+        left -= 1;
+    }
+    Ok(limit - left)
+}
+
+/// Removes the deliveries of an event with their attempts, within `left` rows; whether all are gone.
+fn purge_deliveries(tx: &mut Tx<'_>, event: EventId, left: &mut i64) -> Result<bool, StoreError> {
+    let deliveries: Vec<DeliveryId> =
+        tx.all("SELECT id FROM deliveries WHERE event = ?1 ORDER BY id", params![event], |r| r.next())?;
+    for delivery in deliveries {
+        let gone = tx.execute(
+            "DELETE FROM delivery_attempts WHERE delivery = ?1 AND n IN (SELECT n FROM delivery_attempts \
+             WHERE delivery = ?1 ORDER BY n LIMIT ?2)",
+            params![delivery, *left],
+        )?;
+        *left -= i64::try_from(gone).unwrap_or(*left);
+        if *left < 1 {
+            return Ok(false);
+        }
+        tx.execute("DELETE FROM deliveries WHERE id = ?1", params![delivery])?;
+        *left -= 1;
+        if *left < 1 {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// Deliveries of an event over REST v2 that have not succeeded or been given up.

@@ -54,11 +54,15 @@ pub fn of_storefront(
     tx.all(&select(COLUMNS, "gate_tokens WHERE storefront = ?1 ORDER BY id"), params![storefront], token)
 }
 
-/// Ends a token; false if there is no such token that was valid.
-pub fn revoke(tx: &mut Tx<'_>, id: GateTokenId, now: Timestamp) -> Result<bool, StoreError> {
+/// Ends a token; `None` if there is no such token that was valid.
+pub fn revoke(tx: &mut Tx<'_>, id: GateTokenId, now: Timestamp) -> Result<Option<GateToken>, StoreError> {
     let revoked = tx.execute(
         "UPDATE gate_tokens SET revoked_at = ?1 WHERE id = ?2 AND revoked_at IS NULL",
         params![now, id],
     )?;
-    Ok(revoked == 1)
+    if revoked == 0 {
+        return Ok(None);
+    }
+    let found = tx.opt(&select(COLUMNS, "gate_tokens WHERE id = ?1"), params![id], token)?;
+    Ok(found.map(|(token, _)| token))
 }

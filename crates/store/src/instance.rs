@@ -12,3 +12,10 @@ pub fn put_once(tx: &mut Tx<'_>, name: &str, value: &[u8]) -> Result<Vec<u8>, St
     )?;
     tx.one("SELECT value FROM instance_facts WHERE name = ?1", params![name], |r| r.next())
 }
+
+/// What SQLite finds wrong with its own file, at most `limit` findings; empty when it is sound.
+pub fn quick_check(tx: &mut Tx<'_>, limit: usize) -> Result<Vec<String>, StoreError> {
+    tx.allow_long_statements()?;
+    let found: Vec<String> = tx.all(&format!("PRAGMA quick_check({limit})"), &[], |r| r.next())?;
+    Ok(found.into_iter().filter(|line| line != "ok").collect())
+}

@@ -6,7 +6,7 @@ use crate::tx::{Row, Tx};
 use domain::id::{ClockId, JobId, NodeId};
 use domain::scope::Scope;
 use domain::text_enum;
-use domain::time::Timestamp;
+use domain::time::{MINUTE, Timestamp};
 
 text_enum! {
     /// Most ask the provider what became of a call whose answer is not recorded.
@@ -203,7 +203,11 @@ pub fn make_all_due(tx: &mut Tx<'_>, now: Timestamp) -> Result<u64, StoreError> 
     tx.execute("UPDATE jobs SET due_at = ?1 WHERE due_at > ?1 AND clock IS NULL", params![now])
 }
 
-/// Takes or renews a lease; false when another holder has it.
+/// Further ahead than nodes' clocks may differ.
+const SKEW_US: i64 = 2 * MINUTE;
+
+/// Takes or renews a lease; false when another holder has it. One that ends much later than a lease taken
+/// now was taken before the clock went back: whoever holds it would keep others out for as long as that.
 pub fn lease(
     tx: &mut Tx<'_>,
     name: &str,
@@ -213,8 +217,9 @@ pub fn lease(
 ) -> Result<bool, StoreError> {
     let got = tx.execute(
         "INSERT INTO leases (name, holder, until) VALUES (?1, ?2, ?3) ON CONFLICT (name) DO UPDATE \
-         SET holder = excluded.holder, until = excluded.until WHERE leases.holder = ?2 OR leases.until < ?4",
-        params![name, holder, until, now],
+         SET holder = excluded.holder, until = excluded.until WHERE leases.holder = ?2 OR leases.until < ?4 \
+         OR leases.until > ?5",
+        params![name, holder, until, now, until.plus(SKEW_US)],
     )?;
     Ok(got == 1)
 }

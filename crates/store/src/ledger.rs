@@ -26,9 +26,14 @@ pub const POST_WITHIN_US: i64 = 2 * MINUTE;
 /// How far behind the clock the sealer stays.
 pub const SEAL_LAG_US: i64 = 5 * MINUTE;
 
-fn wall_clock() -> Timestamp {
+pub(crate) fn wall_clock() -> Timestamp {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     Timestamp(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
+}
+
+/// The first id that can be made at an instant.
+pub fn first_id(at: Timestamp) -> Core {
+    Core::new(u64::try_from(at.0 / 1_000).unwrap_or(0), [0; 6])
 }
 
 /// Wall-clock instant in an id, to the millisecond.
@@ -277,8 +282,7 @@ pub fn seal(tx: &mut Tx<'_>, mark: Timestamp, limit: i64) -> Result<usize, Store
             Ok((r.next()?, r.next()?, r.next()?))
         })?;
     let (mut seq, after, mut previous) = last.unwrap_or((0, Core([0; 12]), Vec::new()));
-    let millis = u64::try_from(mark.0 / 1_000).unwrap_or(0);
-    let before = Core::new(millis, [0; 6]);
+    let before = first_id(mark);
     let sql =
         format!("SELECT {JOURNAL_COLUMNS} FROM journals WHERE id > ?1 AND id < ?2 ORDER BY id LIMIT ?3");
     let journals = tx.all(&sql, params![after, before, limit], journal_row)?;

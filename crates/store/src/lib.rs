@@ -5,6 +5,7 @@
 
 pub mod api_keys;
 pub mod attempts;
+pub mod audit;
 pub mod balance;
 #[cfg(feature = "bench")]
 pub mod bench;

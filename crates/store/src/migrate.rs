@@ -12,6 +12,7 @@ pub const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "init", include_str!("../migrations/0001_init.sql")),
     (2, "checkouts", include_str!("../migrations/0002_checkouts.sql")),
     (3, "payouts", include_str!("../migrations/0003_payouts.sql")),
+    (4, "audit", include_str!("../migrations/0004_audit.sql")),
 ];
 
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_migrations

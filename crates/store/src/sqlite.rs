@@ -10,6 +10,7 @@ use crate::job::Job;
 use crate::migrate;
 use crate::tx::{Conn, Tx};
 use crate::wakes::Wakes;
+use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc as std_mpsc;
 use std::sync::{Arc, Mutex};
@@ -25,6 +26,26 @@ const CAREFUL_BATCHES: u32 = 64;
 /// Closures that may wait for the writer; further callers wait for a place.
 const QUEUE: usize = 1_024;
 const READERS: usize = 4;
+/// How long a read may take, as on PostgreSQL: there are few readers, and a request has given up by then.
+const READ_TIME: Duration = Duration::from_secs(30);
+/// Steps of SQLite's machine between two looks at the clock; well below a millisecond.
+const STEPS: i32 = 10_000;
+
+thread_local! {
+    /// When the read that runs on this thread is interrupted; `None` while none runs, or for one that has
+    /// no limit.
+    static READ_ENDS: Cell<Option<Instant>> = const { Cell::new(None) };
+}
+
+/// Lifts the limit of the read that runs on this thread.
+pub(crate) fn allow_long_read() {
+    READ_ENDS.set(None);
+}
+
+fn watch(conn: &mut rusqlite::Connection) -> Result<(), StoreError> {
+    let is_late = || READ_ENDS.get().is_some_and(|end| Instant::now() > end);
+    Ok(conn.progress_handler(STEPS, Some(is_late))?)
+}
 
 pub(crate) struct Sqlite {
     pub writer: mpsc::Sender<Box<dyn Job>>,
@@ -33,7 +54,7 @@ pub(crate) struct Sqlite {
 }
 
 pub(crate) fn open(path: &Path, writer: bool) -> Result<rusqlite::Connection, StoreError> {
-    let conn = rusqlite::Connection::open(path)?;
+    let mut conn = rusqlite::Connection::open(path)?;
     conn.busy_timeout(Duration::from_secs(5))?;
     conn.set_prepared_statement_cache_capacity(512);
     conn.execute_batch(
@@ -47,6 +68,7 @@ pub(crate) fn open(path: &Path, writer: bool) -> Result<rusqlite::Connection, St
     )?;
     if !writer {
         conn.execute_batch("PRAGMA query_only = ON; PRAGMA cache_size = -4000;")?;
+        watch(&mut conn)?;
     }
     Ok(conn)
 }
@@ -70,7 +92,7 @@ impl Sqlite {
         for i in 0..READERS {
             let conn = open(&path, false)?;
             let reads = reads.clone();
-            threads.push(spawn(&format!("store-reader-{i}"), move || read_loop(&conn, &reads))?);
+            threads.push(spawn(&format!("store-reader-{i}"), move || read_loop(&conn, &reads, READ_TIME))?);
         }
         Ok(Sqlite { writer, readers, threads: Mutex::new(threads) })
     }
@@ -213,7 +235,9 @@ fn run_in_savepoint(conn: &rusqlite::Connection, job: &mut dyn Job) -> u8 {
     if keep { flags } else { 0 }
 }
 
-fn read_loop(conn: &rusqlite::Connection, reads: &Mutex<std_mpsc::Receiver<Box<dyn Job>>>) {
+/// Runs reads one after the other. A statement that is still running `limit` after its transaction began is
+/// interrupted, unless the closure has allowed long ones.
+fn read_loop(conn: &rusqlite::Connection, reads: &Mutex<std_mpsc::Receiver<Box<dyn Job>>>, limit: Duration) {
     loop {
         let next = match reads.lock() {
             Ok(queue) => queue.recv(),
@@ -222,7 +246,9 @@ fn read_loop(conn: &rusqlite::Connection, reads: &Mutex<std_mpsc::Receiver<Box<d
         let Ok(mut job) = next else { return };
         let outcome = conn.execute_batch("BEGIN").map_err(StoreError::from);
         if outcome.is_ok() {
+            READ_ENDS.set(Some(Instant::now() + limit));
             job.run(&mut Tx::new(Conn::Sqlite(conn)));
+            READ_ENDS.set(None);
             let _ = conn.execute_batch("ROLLBACK");
         }
         job.finish(outcome);
@@ -279,6 +305,47 @@ mod tests {
             rows.query_map([], |r| r.get(0)).expect("rows").collect::<Result<Vec<i64>, _>>().expect("rows");
         assert!(conn.is_autocommit());
         (answers, rows, wakes.counts().0)
+    }
+
+    /// Counts to three hundred million, which takes far longer than any limit here.
+    const SLOW: &str = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 300000000) \
+        SELECT COUNT(*) FROM n";
+    /// The same to a million: longer than the limit, and yet soon over.
+    const LONG: &str = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000000) \
+        SELECT COUNT(*) FROM n";
+
+    fn count(sql: &'static str, long: bool) -> (Box<dyn Job>, Receiver<Answer>) {
+        job(move |tx| {
+            if long {
+                tx.allow_long_statements()?;
+            }
+            tx.one(sql, &[], |r| r.next())
+        })
+    }
+
+    #[test]
+    fn a_read_that_takes_too_long_is_interrupted_and_the_reader_goes_on() {
+        let mut conn = rusqlite::Connection::open_in_memory().expect("a database");
+        watch(&mut conn).expect("watched");
+        let (sender, reads) = std_mpsc::sync_channel(8);
+        let mut answers = Vec::new();
+        for (job, answer) in [
+            count(SLOW, false),
+            count("SELECT 7", false),
+            count(LONG, true),
+            count(SLOW, false),
+            count(LONG, false),
+        ] {
+            sender.send(job).expect("a place");
+            answers.push(answer);
+        }
+        drop(sender);
+        read_loop(&conn, &Mutex::new(reads), Duration::from_millis(20));
+        let told: Vec<Answer> = answers.iter_mut().map(|a| a.try_recv().expect("an answer")).collect();
+        let late = |answer: &Answer| matches!(answer, Err(StoreError::Unavailable(_)));
+        assert!(late(&told[0]) && late(&told[3]) && late(&told[4]), "{told:?}");
+        assert_eq!((told[1].as_ref().ok(), told[2].as_ref().ok()), (Some(&7), Some(&1_000_000)), "{told:?}");
+        assert!(conn.is_autocommit());
     }
 
     #[test]

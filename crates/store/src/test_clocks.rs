@@ -66,6 +66,27 @@ pub fn release(tx: &mut Tx<'_>, id: ClockId, now: Timestamp) -> Result<(), Store
     Ok(())
 }
 
+/// The same for up to `limit` rows; how many there were.
+pub fn release_some(tx: &mut Tx<'_>, id: ClockId, now: Timestamp, limit: i64) -> Result<i64, StoreError> {
+    let mut left = limit;
+    for sql in [
+        "UPDATE payments SET clock = NULL WHERE id IN (SELECT id FROM payments WHERE clock = ?1 LIMIT ?2)",
+        "UPDATE customers SET clock = NULL WHERE id IN (SELECT id FROM customers WHERE clock = ?1 LIMIT ?2)",
+    ] {
+        left -= i64::try_from(tx.execute(sql, params![id, left])?).unwrap_or(left);
+    }
+    let jobs = "UPDATE jobs SET clock = NULL, due_at = ?3 WHERE id IN (SELECT id FROM jobs WHERE clock = ?1 LIMIT ?2)";
+    left -= i64::try_from(tx.execute(jobs, params![id, left, now])?).unwrap_or(left);
+    Ok(limit - left)
+}
+
+/// Clocks that are kept no longer, of any merchant. One that advances is left until it has arrived.
+pub fn to_delete(tx: &mut Tx<'_>, now: Timestamp, limit: i64) -> Result<Vec<TestClock>, StoreError> {
+    let rest =
+        "test_clocks WHERE deletes_after <= ?1 AND status <> 'advancing' ORDER BY deletes_after, id LIMIT ?2";
+    tx.all(&select(COLUMNS, rest), params![now, limit], clock)
+}
+
 pub fn get(tx: &mut Tx<'_>, scope: Scope, id: ClockId) -> Result<Option<TestClock>, StoreError> {
     let sql = select(COLUMNS, "test_clocks WHERE id = ?1 AND merchant = ?2 AND live = ?3");
     tx.opt(&sql, params![id, scope.merchant, scope.mode], clock)

@@ -200,6 +200,7 @@ id_cells!(
     RequestId,
     NodeId,
     GateTokenId,
+    AuditId,
 );
 
 macro_rules! text_cells {
@@ -246,6 +247,7 @@ text_cells!(
     domain::test_clock::ClockStatus,
     domain::ledger::AccountKind,
     domain::ledger::JournalKind,
+    domain::audit::AuditKind,
 );
 
 impl ToParam for domain::scope::Mode {
@@ -436,7 +438,10 @@ impl<'c> Tx<'c> {
     /// Lifts the time limit of statements for the rest of this transaction: for work over whole tables.
     pub fn allow_long_statements(&mut self) -> Result<(), StoreError> {
         match &mut self.conn {
-            Conn::Sqlite(_) => Ok(()),
+            Conn::Sqlite(_) => {
+                crate::sqlite::allow_long_read();
+                Ok(())
+            }
             Conn::Postgres(conn) => Ok(conn.client.batch_execute("SET LOCAL statement_timeout = 0")?),
         }
     }

@@ -79,7 +79,9 @@ impl TestApp {
                 .await
                 .expect("the engine starts");
         let app = App::new(engine.clone(), Urls::clone(&urls));
-        let api = web::middleware::wrap(api_v2::router(app.clone()).merge(api_gate::router(app.clone())));
+        let limits = axum::middleware::from_fn_with_state(app.clone(), api_v2::know_limits);
+        let v2 = api_v2::router(app.clone()).layer(limits);
+        let api = web::middleware::wrap(v2.merge(api_gate::router(app.clone())));
         let pages = web::middleware::wrap(pages::router(app));
         let (merchant, keys) = new_merchant(&engine, "Test shop", options.tier).await;
         let [sk, pk, sk_live, pk_live] = keys;

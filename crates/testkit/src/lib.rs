@@ -3,14 +3,18 @@
 
 mod app;
 pub mod bench;
+mod cluster;
 mod db;
+pub mod gate;
 pub mod kill;
 mod random;
 mod receiver;
-pub mod shop;
+pub mod signer;
+pub mod soak;
 pub mod walk;
 
 pub use app::{Answer, AppOptions, MASTER_KEY, TestApp, event_renderer, form_body};
+pub use cluster::Cluster;
 pub use db::{Db, Kind};
 pub use random::Random;
 pub use receiver::{Received, Receiver};

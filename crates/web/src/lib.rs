@@ -9,4 +9,4 @@ pub mod params;
 pub mod rate_limit;
 
 pub use app::{App, Urls};
-pub use middleware::{Peer, RequestId, RouteName};
+pub use middleware::{KnownLimits, Peer, RequestId, RouteName};

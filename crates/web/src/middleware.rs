@@ -1,12 +1,14 @@
 //! What happens around every request on every listener: an id, a log line, and no panic that escapes.
 
+use crate::rate_limit::Verdict;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
-use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 use tracing::Instrument;
 
@@ -18,10 +20,28 @@ pub struct RequestId(pub String);
 #[derive(Clone, Copy, Debug)]
 pub struct Peer(pub SocketAddr);
 
+/// The limits of whoever asks, as far as they are known yet; in the extensions of every request. Answers
+/// that are made outside of the surface (after a panic, or past a deadline) show them too.
+#[derive(Clone, Debug, Default)]
+pub struct KnownLimits(Arc<Mutex<Option<Verdict>>>);
+
+impl KnownLimits {
+    pub fn set(&self, verdict: Verdict) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(verdict);
+    }
+
+    fn get(&self) -> Option<Verdict> {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// The route that answered; in the extensions of its response, for metrics and the log.
 #[derive(Clone, Copy, Debug)]
 pub struct RouteName(pub &'static str);
 
+static LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
+static REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
+static RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
 static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 static REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
 
@@ -30,12 +50,21 @@ pub fn wrap(router: Router) -> Router {
     router.layer(from_fn(around))
 }
 
+/// Puts the limits of whoever asks into an answer.
+pub fn show_limits(headers: &mut HeaderMap, verdict: &Verdict) {
+    headers.insert(LIMIT.clone(), HeaderValue::from(verdict.limit));
+    headers.insert(REMAINING.clone(), HeaderValue::from(verdict.remaining));
+    headers.insert(RESET.clone(), HeaderValue::from(verdict.reset_at));
+}
+
 async fn around(mut request: Request, next: Next) -> Response {
     let id = format!("req_{}", engine::ids::secret_text(17));
     let started = Instant::now();
     let method = request.method().clone();
     let path = loggable(request.uri().path());
     request.extensions_mut().insert(RequestId(id.clone()));
+    let limits = KnownLimits::default();
+    request.extensions_mut().insert(limits.clone());
     let span = tracing::info_span!("request", id);
     let handled = tokio::spawn(next.run(request).instrument(span.clone()));
     let abort = AbortOnDrop(handled.abort_handle());
@@ -52,6 +81,9 @@ async fn around(mut request: Request, next: Next) -> Response {
         response.headers_mut().insert(REQUEST_ID.clone(), value);
     }
     let headers = response.headers_mut();
+    if let Some(verdict) = limits.get().filter(|_| !headers.contains_key(&LIMIT)) {
+        show_limits(headers, &verdict);
+    }
     headers.entry(header::X_CONTENT_TYPE_OPTIONS).or_insert(HeaderValue::from_static("nosniff"));
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     let route = response.extensions().get::<RouteName>().map_or("-", |r| r.0);

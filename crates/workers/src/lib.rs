@@ -21,7 +21,7 @@ use tokio::task::{JoinHandle, JoinSet};
 /// How long [`Workers::stop`] waits for what is under way.
 pub const STOP_WITHIN: Duration = Duration::from_secs(15);
 /// For goodbyes, after [`STOP_WITHIN`].
-const LEAVE_WITHIN: Duration = Duration::from_secs(2);
+const LEAVE_WITHIN: Duration = Duration::from_secs(3);
 /// A fifth of the time after which other nodes take this one for dead.
 const HEARTBEAT: Duration = Duration::from_secs(2);
 const RESTART_AFTER_PANIC: Duration = Duration::from_secs(1);
@@ -113,13 +113,25 @@ async fn supervise(engine: Engine, courier: deliveries::Courier, stop: Stop) {
         // Ends the tasks before the goodbye: another node may act on it at once.
         loops.shutdown().await;
     }
+    write_incidents(&engine).await;
     leave(&engine).await;
+}
+
+/// Writes what was noted for the audit log and waits for its minute to be over.
+async fn write_incidents(engine: &Engine) {
+    let all = async {
+        while engine.write_incidents(true).await? {}
+        Ok::<_, engine::Error>(())
+    };
+    if !matches!(tokio::time::timeout(LEAVE_WITHIN / 3, all).await, Ok(Ok(()))) {
+        tracing::warn!("the last audit entries could not be stored");
+    }
 }
 
 /// Says goodbye, unless a provider call is still under way: others must then wait until this node is
 /// gone for certain, lest they take "never seen" for the provider's last word.
 async fn leave(engine: &Engine) {
-    if tokio::time::timeout(LEAVE_WITHIN / 2, engine.idle()).await.is_err() {
+    if tokio::time::timeout(LEAVE_WITHIN / 3, engine.idle()).await.is_err() {
         tracing::warn!("provider calls are still under way; other nodes take over when this one is gone");
         return;
     }
@@ -157,6 +169,8 @@ fn start_loops(loops: &mut JoinSet<()>, engine: &Engine, courier: deliveries::Co
     spawn(loops, "fold", stop, &up, |up| async move { up.fold().await });
     spawn(loops, "seal", stop, &up, move |up| async move { up.seal(lag).await });
     spawn(loops, "purge", stop, &up, |up| async move { up.purge().await });
+    spawn(loops, "ended keys", stop, &up, |up| async move { up.ended_keys().await });
+    spawn(loops, "audit", stop, &up, |up| async move { up.audit().await });
     let stopping = stop.clone();
     spawn(loops, "deliveries", stop, &courier, move |courier| {
         let stop = stopping.clone();

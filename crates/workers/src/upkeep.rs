@@ -64,19 +64,36 @@ impl Upkeep {
         self.repeat("fold", Duration::from_millis(200), None, step).await;
     }
 
-    /// Seals journals that are older than `lag`.
+    /// Seals journals and audit entries that are older than `lag`.
     pub async fn seal(self, lag: Duration) {
         let lag = i64::try_from(lag.as_micros()).unwrap_or(i64::MAX);
         let step = move |engine: Engine| async move {
             let mark = engine.now().plus(lag.saturating_neg());
-            Ok(full(engine.seal_journals(mark).await?))
+            let journals = full(engine.seal_journals(mark).await?);
+            Ok(full(engine.seal_audit(mark).await?) | journals)
         };
         self.repeat("seal", Duration::from_secs(1), None, step).await;
     }
 
-    /// Idempotency keys whose replies are no longer kept.
+    /// What is kept no longer: idempotency keys, events, test clocks; and API keys that have ended.
     pub async fn purge(self) {
-        let step = |engine: Engine| async move { Ok(engine.purge_keys().await? > 0) };
+        let step = |engine: Engine| async move {
+            let keys = engine.purge_keys().await? > 0;
+            let events = engine.purge_events().await? > 0;
+            let clocks = engine.purge_clocks().await?;
+            Ok(keys | events | clocks)
+        };
         self.repeat("purge", Duration::from_secs(60), None, step).await;
+    }
+
+    pub async fn ended_keys(self) {
+        let step = |engine: Engine| async move { Ok(engine.revoke_ended_keys().await? > 0) };
+        self.repeat("ended keys", Duration::from_secs(5), None, step).await;
+    }
+
+    /// What requests did wrong; touches the database only when there is something to write.
+    pub async fn audit(self) {
+        let step = |engine: Engine| async move { engine.write_incidents(false).await };
+        self.repeat("audit", Duration::from_secs(1), None, step).await;
     }
 }

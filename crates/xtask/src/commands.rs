@@ -40,8 +40,11 @@ pub fn test(install: bool) -> Result<ExitCode> {
         .env("PAYMENTGATE_BIN", target_dir()?.join("debug/paymentgate"))
         .env("PAYMENTGATE_PYTHON", &tools.python)
         .env("PAYMENTGATE_PHP", &tools.php)
+        .env("PAYMENTGATE_NODE", &tools.node)
+        .env("PAYMENTGATE_NODE_MODULES", &tools.node_modules)
         .env("PAYMENTGATE_CHROMIUM", &tools.chromium)
-        .env("PAYMENTGATE_CHROMEDRIVER", &tools.chromedriver);
+        .env("PAYMENTGATE_CHROMEDRIVER", &tools.chromedriver)
+        .env("PAYMENTGATE_FAKETIME", &tools.faketime);
     say(&format!("running {}", render(&runner)));
     let ended = status(&mut end_with_us(runner))?;
     drop(cluster);

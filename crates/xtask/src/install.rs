@@ -22,6 +22,11 @@ pub struct Tools {
     /// Python of the virtual environment that holds the packages of `tests/clients/python/requirements.txt`.
     pub python: PathBuf,
     pub php: PathBuf,
+    /// The library that shows a program another time.
+    pub faketime: PathBuf,
+    pub node: PathBuf,
+    /// Folder of the packages that `tests/browser/package-lock.json` names.
+    pub node_modules: PathBuf,
 }
 
 impl Tools {
@@ -30,13 +35,16 @@ impl Tools {
     /// # Errors
     /// When one is missing and may not or cannot be installed; the error names it and what to do.
     pub fn ensure(install: bool) -> Result<Self> {
-        ensure_packages(&[POSTGRES, CHROMIUM, CHROMEDRIVER, PYTHON, PHP], install)?;
+        ensure_packages(&[POSTGRES, CHROMIUM, CHROMEDRIVER, PYTHON, PHP, FAKETIME, NODE], install)?;
         Ok(Self {
             postgres: postgres::find_programs().context(POSTGRES.missing())?,
             chromium: find_chromium().context(CHROMIUM.missing())?,
             chromedriver: find_chromedriver().context(CHROMEDRIVER.missing())?,
             python: ensure_clients(install)?,
             php: find_php().context(PHP.missing())?,
+            faketime: find_faketime().context(FAKETIME.missing())?,
+            node: find_node().context(NODE.missing())?,
+            node_modules: ensure_browser_checks(install)?,
         })
     }
 }
@@ -79,6 +87,18 @@ const PHP: Requirement = Requirement {
     what: "PHP 7.3 or newer for the command line (php on PATH, or PAYMENTGATE_PHP)",
     packages: &["php-cli"],
     present: || find_php().is_some(),
+};
+
+const FAKETIME: Requirement = Requirement {
+    what: "libfaketime (libfaketimeMT.so.1 in the system's library folder, or PAYMENTGATE_FAKETIME)",
+    packages: &["libfaketime"],
+    present: || find_faketime().is_some(),
+};
+
+const NODE: Requirement = Requirement {
+    what: "Node.js 18 or newer with npm (node and npm on PATH)",
+    packages: &["nodejs", "npm"],
+    present: || find_node().is_some() && on_path("npm").is_some(),
 };
 
 impl Requirement {
@@ -135,6 +155,14 @@ fn find_php() -> Option<PathBuf> {
     candidates.into_iter().find(|php| succeeds(Command::new(php).args(["-r", CHECK])))
 }
 
+/// Debian keeps it in the library folder of the machine's architecture.
+fn find_faketime() -> Option<PathBuf> {
+    let named = env::var_os("PAYMENTGATE_FAKETIME").map(PathBuf::from).filter(|file| file.is_file());
+    let folders = fs::read_dir("/usr/lib").into_iter().flatten().flatten().map(|entry| entry.path());
+    let mut libraries = folders.map(|folder| folder.join("faketime/libfaketimeMT.so.1"));
+    named.or_else(|| libraries.find(|file| file.is_file()))
+}
+
 /// The program that the environment names, if it is one.
 fn named_by(variable: &str) -> Option<PathBuf> {
     env::var_os(variable).map(PathBuf::from).filter(|file| is_executable(file))
@@ -177,4 +205,36 @@ fn make_environment(dir: &Path, requirements: &Path) -> Result<()> {
     run(Command::new(dir.join("bin/python"))
         .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"])
         .arg(requirements))
+}
+
+fn find_node() -> Option<PathBuf> {
+    const CHECK: &str = "process.exit(Number(process.versions.node.split('.')[0]) < 18 ? 1 : 0)";
+    on_path("node").filter(|node| succeeds(Command::new(node).args(["-e", CHECK])))
+}
+
+/// The packages of the browser checks, installed anew when the list of them is another.
+fn ensure_browser_checks(install: bool) -> Result<PathBuf> {
+    let source = workspace_root()?.join("tests/browser");
+    let dir = target_dir()?.join("browser");
+    let modules = dir.join("node_modules");
+    // Written last, so that an installation which was cut short is not taken for a whole one.
+    let stamp = dir.join("installed.json");
+
+    let lock = source.join("package-lock.json");
+    let wanted = fs::read_to_string(&lock).with_context(|| lock.display().to_string())?;
+    if modules.is_dir() && fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
+        return Ok(modules);
+    }
+    if !install {
+        bail!("the Node packages of {} are not installed; run `cargo xtask test`", lock.display());
+    }
+    say(&format!("making {}", modules.display()));
+    fs::create_dir_all(&dir).with_context(|| dir.display().to_string())?;
+    for name in ["package.json", "package-lock.json"] {
+        fs::copy(source.join(name), dir.join(name)).with_context(|| format!("cannot copy {name}"))?;
+    }
+    let npm = on_path("npm").context(NODE.missing())?;
+    run(Command::new(npm).current_dir(&dir).args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]))?;
+    fs::write(&stamp, wanted).with_context(|| format!("cannot write {}", stamp.display()))?;
+    Ok(modules)
 }

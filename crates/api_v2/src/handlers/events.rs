@@ -7,13 +7,10 @@ use crate::reply::ReplyKind;
 use crate::request::{Answer, Request, expand_paths, optional_reference, page_query};
 use domain::event::EventType;
 use domain::id::{Core, EventId, WebhookEndpointId};
-use domain::time::DAY;
+use domain::limits::EVENTS_KEPT_US;
 use domain::webhook::pattern_matches;
 use engine::EventFilter;
 use web::params::{Reader, echo};
-
-/// How far back events are shown.
-const SHOWN_US: i64 = 30 * DAY;
 
 fn types(r: &mut Reader<'_>) -> Result<Vec<EventType>, ApiError> {
     let one = r.text("type", 100)?;
@@ -47,7 +44,7 @@ pub async fn list(request: Request) -> Result<Answer, ApiError> {
     let mut r = request.params.reader();
     let expand = expand_paths(&mut r, Object::Plain, Where::List)?;
     let query = page_query::<EventId>(&mut r)?;
-    let oldest = u64::try_from(request.engine().now().plus(-SHOWN_US).0 / 1_000).unwrap_or(0);
+    let oldest = u64::try_from(request.engine().now().plus(-EVENTS_KEPT_US).0 / 1_000).unwrap_or(0);
     let filter = EventFilter {
         types: types(&mut r)?,
         from: Some(Core::new(oldest, [0; 6])),

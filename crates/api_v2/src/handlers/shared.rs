@@ -4,6 +4,7 @@ use crate::error::ApiError;
 use domain::Metadata;
 use domain::card::{CardError, CardNumber, Expiry, ExpiryError};
 use domain::customer::{Address, Shipping};
+use domain::date::year_and_month;
 use domain::outcome::Decline;
 use domain::payment_method::BillingDetails;
 use engine::Error;
@@ -240,39 +241,4 @@ pub fn typed_card(r: &mut Reader<'_>, now: domain::time::Timestamp) -> Result<Ty
     };
     r.ignore("networks");
     Ok(TypedCard { number, expiry, has_cvc })
-}
-
-/// Civil year and month of an instant, by the proleptic Gregorian calendar (days from civil).
-fn year_and_month(t: domain::time::Timestamp) -> (u16, u8) {
-    let days = t.secs().div_euclid(86_400) + 719_468;
-    let era = days.div_euclid(146_097);
-    let day_of_era = days.rem_euclid(146_097);
-    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted_month = (5 * day_of_year + 2) / 153;
-    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
-    (u16::try_from(year).unwrap_or(u16::MAX), u8::try_from(month).unwrap_or(12))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::year_and_month;
-    use domain::time::Timestamp;
-
-    #[test]
-    fn civil_dates() {
-        for (secs, expected) in [
-            (0, (1970, 1)),
-            (951_782_400, (2000, 2)),
-            (951_868_799, (2000, 2)),
-            (951_868_800, (2000, 3)),
-            (1_735_689_599, (2024, 12)),
-            (1_735_689_600, (2025, 1)),
-            (4_107_542_399, (2100, 2)),
-            (4_107_542_400, (2100, 3)),
-        ] {
-            assert_eq!(year_and_month(Timestamp::from_secs(secs)), expected, "{secs}");
-        }
-    }
 }

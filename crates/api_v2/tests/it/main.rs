@@ -1,5 +1,6 @@
 //! The API as a client sees it, on both engines.
 
+mod audit;
 mod auth;
 mod confirm;
 mod coverage;
@@ -18,8 +19,10 @@ mod log_lines;
 mod metadata;
 mod money_abuse;
 mod payouts;
+mod purge;
 mod races;
 mod refunds;
+mod rotation;
 mod routing;
 mod stripe_mount;
 mod support;

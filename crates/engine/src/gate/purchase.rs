@@ -80,6 +80,7 @@ impl Engine {
         let storefront = service.storefront.clone();
         check_callback(self, storefront.scope, new.callback_url.as_deref())?;
         let settings = self.settings(storefront.scope).await?;
+        settings.require_provider()?;
         let engine = self.clone();
         let new = Arc::new(new);
         self.store

@@ -10,6 +10,7 @@ use domain::gate_operation::{GateOperation, OperationKind, OperationState, Opera
 use domain::gate_transaction::{CODE_BALANCE, GateTransaction, TransactionKind};
 use domain::id::{RefundId, TypedId};
 use domain::refund::RefundRefusal;
+use domain::time::Timestamp;
 use store::Tx;
 
 /// A signed request for a refund.
@@ -109,7 +110,7 @@ impl Engine {
         match self.begin_refund_as(tx, &origin, id, payment, attempt, &wanted, below_zero) {
             Ok(ask) => Ok(Some(*ask)),
             Err(Error::Refund { refusal: RefundRefusal::BalanceInsufficient { .. }, .. }) => {
-                self.refuse_for_balance(tx, &origin.cause, transaction, operation)?;
+                self.refuse_for_balance(tx, &origin.cause, transaction, operation, at)?;
                 Ok(None)
             }
             Err(other) => Err(other),
@@ -123,13 +124,14 @@ impl Engine {
         cause: &Cause,
         transaction: &GateTransaction,
         mut operation: GateOperation,
+        at: Timestamp,
     ) -> Result<(), Error> {
         operation.object = None;
         operation.state = OperationState::internal(CODE_BALANCE, "balance_insufficient", BALANCE_SHORT);
-        operation.updated_at = self.now();
+        operation.updated_at = at;
         store::gate_operations::update(tx, &operation)?;
         let operations = store::gate_operations::of_transaction(tx, transaction.number)?;
         let callbacks = self.tell_of(tx, transaction.clone(), operations, false, true)?;
-        self.emit_with(tx, transaction.scope, cause, operation.updated_at, Default::default(), &[], callbacks)
+        self.emit_with(tx, transaction.scope, cause, at, Default::default(), &[], callbacks)
     }
 }

@@ -4,7 +4,7 @@ use super::TRANSACTIONS_COUNTED;
 use crate::Engine;
 use crate::error::Error;
 use crate::view::{GateView, ServiceView, ServiceWebhook};
-use domain::gate_operation::GateOperation;
+use domain::gate_operation::{GateOperation, OperationKind};
 use domain::gate_transaction::GateTransaction;
 use domain::id::{AttemptId, TypedId};
 use domain::scope::Scope;
@@ -25,7 +25,9 @@ pub(crate) fn gate_view(
         Some(customer) => store::gate_transactions::payer_number(tx, customer)?,
         None => None,
     };
-    let latest = operations.iter().rev().find_map(|o| o.object).map(AttemptId::from_core);
+    // Objects of other kinds of operations are refunds and payouts.
+    let tries = |o: &&GateOperation| matches!(o.kind, OperationKind::Sale | OperationKind::Subscription);
+    let latest = operations.iter().rev().filter(tries).find_map(|o| o.object).map(AttemptId::from_core);
     let attempt = match latest {
         Some(id) => store::attempts::get(tx, scope, id)?,
         None => None,

@@ -41,6 +41,8 @@ const SPACE_WARN: u64 = 1_024 * MIB;
 /// File handles that 4,096 connections and the database need.
 const HANDLES: u64 = 4_500;
 const VERIFY_TIME: Duration = Duration::from_secs(30);
+/// Faults of a damaged file that are named.
+const FAULTS: usize = 3;
 const PORT_TIME: Duration = Duration::from_secs(3);
 
 /// Looks at everything, prints it, and answers 1 if something fails.
@@ -157,6 +159,7 @@ async fn database(config: &Config) -> Vec<Finding> {
     let mut found = vec![finding(State::Ok, WHAT, format!("{}: reachable and up to date", config.database))];
     found.extend(file_mode(config));
     found.extend(missing_key(config, &store).await);
+    found.extend(file_check(&store).await);
     let newest = store.read(store::ledger::newest_journal).await.ok().flatten();
     found.push(clock(newest.map(|journal| store::ledger::id_instant(journal.0))));
     found.push(books(&store).await);
@@ -170,6 +173,30 @@ fn file_mode(config: &Config) -> Option<Finding> {
     let shown = path.display();
     let text = format!("other users may read {shown} (mode {mode:o}); run: chmod 600 {shown}");
     Some(finding(State::Warn, "database file", text))
+}
+
+/// Whether SQLite finds its file sound. A damaged page may lie where no check of the books comes by.
+async fn file_check(store: &Store) -> Option<Finding> {
+    const WHAT: &str = "database file";
+    if !store.is_embedded() {
+        return None;
+    }
+    let check = store.read(|tx| store::instance::quick_check(tx, FAULTS));
+    Some(match tokio::time::timeout(VERIFY_TIME, check).await {
+        Err(_) => {
+            let text = "too large to check here; run `PRAGMA quick_check` with sqlite3 on a backup";
+            finding(State::Warn, WHAT, text)
+        }
+        Ok(Err(e)) => {
+            finding(State::Fail, WHAT, format!("cannot be checked: {e}; restore it from your backup"))
+        }
+        Ok(Ok(faults)) if faults.is_empty() => finding(State::Ok, WHAT, "quick_check finds it sound"),
+        Ok(Ok(faults)) => {
+            let first: String = faults.join("; ").split_whitespace().collect::<Vec<_>>().join(" ");
+            let text = format!("DAMAGED; stop the gateway and restore your backup. quick_check: {first}");
+            finding(State::Fail, WHAT, text)
+        }
+    })
 }
 
 async fn missing_key(config: &Config, store: &Store) -> Option<Finding> {

@@ -1,13 +1,15 @@
 //! `paymentgate keys`.
 
-use super::values::{mode, row, show_time, table};
+use super::values::{mode, row, show_time, span, table};
 use super::{Office, merchant_id, refused};
 use crate::cli::StorageFlags;
 use anyhow::bail;
 use clap::{Args, Subcommand};
 use domain::id::{ApiKeyId, MerchantId, TypedId};
+use domain::limits::KEY_OVERLAP_US;
 use domain::merchant::KeyKind;
 use domain::scope::{Mode, Scope};
+use domain::time::{DAY, HOUR, MICROS, MINUTE};
 use std::process::ExitCode;
 
 #[derive(Subcommand, Debug)]
@@ -16,6 +18,8 @@ pub enum Command {
     Create(Create),
     /// List keys, without their secret part
     List(List),
+    /// Make a key that follows another one and print it, this once; the old one ends at once or after --overlap
+    Rotate(Rotate),
     /// Revoke a key; running gateways refuse it within a second
     Revoke(Revoke),
 }
@@ -56,6 +60,18 @@ pub struct Revoke {
     storage: StorageFlags,
 }
 
+#[derive(Args, Debug)]
+pub struct Rotate {
+    /// Id of the key, key_..., as `paymentgate keys list` shows it
+    #[arg(value_parser = key_id)]
+    key: ApiKeyId,
+    /// How long the old key works on: 0, or seconds, minutes, hours or days such as 60s, 15m, 24h or 7d (at most 7d)
+    #[arg(long, value_name = "SPAN", value_parser = overlap)]
+    overlap: i64,
+    #[command(flatten)]
+    storage: StorageFlags,
+}
+
 /// Longest name of a key, in characters.
 const NAME_MAX: usize = 100;
 
@@ -74,10 +90,21 @@ fn key_id(text: &str) -> Result<ApiKeyId, String> {
     })
 }
 
+fn overlap(text: &str) -> Result<i64, String> {
+    let micros = match text {
+        "0" => Some(0),
+        text => span(text, &[('s', MICROS), ('m', MINUTE), ('h', HOUR), ('d', DAY)]),
+    };
+    micros.filter(|us| *us <= KEY_OVERLAP_US).ok_or_else(|| {
+        "must be 0 or a number with s, m, h or d, such as 60s or 24h, and at most 7d".to_owned()
+    })
+}
+
 pub(crate) async fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Create(create) => make(create).await?,
         Command::List(list) => show(list).await?,
+        Command::Rotate(rotate) => follow(rotate).await?,
         Command::Revoke(revoke) => end(revoke).await?,
     }
     Ok(ExitCode::SUCCESS)
@@ -107,12 +134,29 @@ async fn show(list: List) -> anyhow::Result<()> {
     for merchant in merchants {
         for key in office.engine.list_keys(merchant.id).await.map_err(refused)? {
             let shown = format!("{}_{}_...{}", key.kind, key.scope.mode, key.last4);
-            let state = key.revoked_at.map_or("valid".to_owned(), |at| format!("revoked {}", show_time(at)));
+            let state = match (key.revoked_at, key.ends_at) {
+                (Some(at), _) => format!("revoked {}", show_time(at)),
+                (None, Some(at)) => format!("ends {}", show_time(at)),
+                (None, None) => "valid".to_owned(),
+            };
             let (id, owner, made) = (key.id.to_string(), merchant.id.to_string(), show_time(key.created_at));
             rows.push(row([&id, &owner, &shown, &key.name, &made, &state]));
         }
     }
     print!("{}", table(&rows));
+    office.close().await;
+    Ok(())
+}
+
+async fn follow(rotate: Rotate) -> anyhow::Result<()> {
+    let office = Office::open(&rotate.storage.load()?).await?;
+    let (key, text) = office.engine.rotate_key(rotate.key, rotate.overlap).await.map_err(refused)?;
+    let until = match rotate.overlap {
+        0 => "is revoked".to_owned(),
+        us => format!("works until {} UTC", show_time(key.created_at.plus(us))),
+    };
+    eprintln!("{} follows {}, which {until}. Keep it: it is not shown again.", key.id, rotate.key);
+    println!("{text}");
     office.close().await;
     Ok(())
 }

@@ -19,16 +19,17 @@ pub(super) fn delay(text: &str) -> Result<i64, String> {
     if text == "0" {
         return Ok(0);
     }
-    let units = [('d', DAY), ('h', HOUR)];
-    let unit =
-        units.iter().find_map(|(letter, micros)| text.strip_suffix(*letter).map(|digits| (digits, *micros)));
-    let (digits, micros) = unit.ok_or_else(wrong)?;
+    let micros = span(text, &[('d', DAY), ('h', HOUR)]);
+    micros.filter(|span| *span <= DELAY_MAX_DAYS * DAY).ok_or_else(wrong)
+}
+
+/// Reads digits and the letter of a unit, in microseconds; `None` for anything else.
+pub(super) fn span(text: &str, units: &[(char, i64)]) -> Option<i64> {
+    let (digits, micros) = units.iter().find_map(|(letter, us)| Some((text.strip_suffix(*letter)?, *us)))?;
     if !digits.bytes().all(|b| b.is_ascii_digit()) {
-        return Err(wrong());
+        return None;
     }
-    let number: i64 = digits.parse().map_err(|_| wrong())?;
-    let span = number.checked_mul(micros).filter(|span| *span <= DELAY_MAX_DAYS * DAY);
-    span.ok_or_else(wrong)
+    digits.parse::<i64>().ok()?.checked_mul(micros)
 }
 
 /// Writes what [`delay`] reads; finer spans in the largest whole unit.

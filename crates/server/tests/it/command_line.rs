@@ -4,13 +4,14 @@ use crate::process::{Gateway, PATIENCE, Place, program, run, run_on, run_within,
 use crate::wire::Client;
 
 /// Every command there is.
-const COMMANDS: [&str; 17] = [
+const COMMANDS: [&str; 21] = [
     "",
     "serve",
     "migrate",
     "keys",
     "keys create",
     "keys list",
+    "keys rotate",
     "keys revoke",
     "merchants",
     "merchants create",
@@ -22,6 +23,9 @@ const COMMANDS: [&str; 17] = [
     "fees remove",
     "ledger",
     "ledger verify",
+    "audit",
+    "audit list",
+    "audit verify",
 ];
 
 #[test]
@@ -67,6 +71,10 @@ fn wrong_words_are_told_what_is_right() {
         ("serve --config /proc/no-such-file", 2, &["/proc/no-such-file", "cannot be read"]),
         ("serve --api-listen x --log-level y", 2, &["api_listen", "log_level"]),
         ("keys create key_1", 2, &["key_1", "merchants list"]),
+        ("keys rotate key_00000000000000000", 2, &["--overlap"]),
+        ("keys rotate key_00000000000000000 --overlap 8d", 2, &["8d", "60s or 24h"]),
+        ("audit list --kind gossip", 2, &["gossip", "auth_failed"]),
+        ("audit list --last 5w", 2, &["5w", "36h"]),
         ("keys revoke sk_test_secret", 2, &["keys list", "Do not give the key itself"]),
         ("merchants create", 2, &["<NAME>"]),
         (&format!("merchants set {merchant} --mode blue"), 2, &["blue", "test or live"]),
@@ -129,6 +137,70 @@ testkit::on_both_engines! {
         assert_eq!(client.get("/v2/balance").status, 401, "a revoked key works on");
         gateway.stop();
         on(&["ledger", "verify"]);
+        on(&["audit", "verify"]);
+    }
+
+    async fn keys_follow_one_another_and_the_log_tells_it(db) {
+        let place = Place::of(&db);
+        let on = |words: &[&str]| {
+            let done = run_on(&place, words);
+            assert_eq!(done.status.code(), Some(0), "{words:?}: {}", stderr(&done));
+            stdout(&done).trim().to_owned()
+        };
+        let merchant = on(&["merchants", "create", "Blue Bottle Books"]);
+        let old = on(&["keys", "create", &merchant]);
+        let id = |listed: &str, text: &str| listed.lines().find(|line| line.contains(&text[text.len() - 4..])).and_then(|line| line.split_whitespace().next()).expect("listed").to_owned();
+        let old_id = id(&on(&["keys", "list", &merchant]), &old);
+        let gateway = Gateway::start(&place);
+        let status = |key: &str| Client::new(gateway.api, key).get("/v2/balance").status;
+        let new = on(&["keys", "rotate", &old_id, "--overlap", "24h"]);
+        assert!(new.starts_with("sk_test_") && new != old);
+        assert_eq!((status(&old), status(&new)), (200, 200), "both work for a day");
+        assert!(on(&["keys", "list", &merchant]).contains("ends "));
+        let again = run_on(&place, &["keys", "rotate", &old_id, "--overlap", "0"]);
+        assert!(again.status.code() == Some(1) && stderr(&again).contains("rotated before"), "{}", stderr(&again));
+        let newest = on(&["keys", "rotate", &id(&on(&["keys", "list", &merchant]), &new), "--overlap", "0"]);
+        let begun = std::time::Instant::now();
+        while status(&new) != 401 {
+            assert!(begun.elapsed() < PATIENCE, "the key works on");
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        }
+        assert_eq!((status(&old), status(&newest)), (200, 200));
+        assert_eq!(gateway.get(&format!("/v2/payment_intents?key={old}")).status, 401);
+        gateway.stop();
+
+        let listed = on(&["audit", "list", "--merchant", &merchant, "--kind", "key_rotated"]);
+        assert_eq!(listed.lines().count(), 3, "{listed}");
+        let lines = on(&["audit", "list", "--json", "--last", "1h"]);
+        let entries: Vec<serde_json::Value> = lines.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+        let of = |kind: &str| entries.iter().filter(|e| e["kind"] == kind).count();
+        // The demo made its keys too, and the stop wrote what was counted so far.
+        assert_eq!((of("key_rotated"), of("key_in_url"), of("auth_failed") > 0), (2, 1, true), "{lines}");
+        assert!([&old, &new, &newest].iter().all(|key| !lines.contains(&key[8..])));
+        assert_eq!(on(&["audit", "list", "--limit", "1"]).lines().count(), 2);
+        assert!(on(&["audit", "verify"]).contains("as it was written"));
+    }
+
+    async fn the_doctor_looks_into_the_database_file(db) {
+        let place = Place::of(&db);
+        Gateway::start(&place).stop();
+        let free: Vec<String> = ["api", "admin", "public"].iter().flat_map(|name| [format!("--{name}-listen"), "127.0.0.1:0".to_owned()]).collect();
+        let words: Vec<&str> = ["doctor"].into_iter().chain(free.iter().map(String::as_str)).collect();
+        let told = stdout(&run_on(&place, &words));
+        let embedded = !place.database.starts_with("postgres");
+        assert_eq!(told.contains("quick_check finds it sound"), embedded, "{told}");
+        if !embedded {
+            return;
+        }
+        // Pages in the middle of the file, as a bad disk or a careless copy leaves them.
+        let mut bytes = std::fs::read(&place.database).expect("a file");
+        let middle = bytes.len() / 8192 * 4096;
+        bytes[middle..middle + 8192].fill(0xA5);
+        std::fs::write(&place.database, bytes).expect("written");
+        let done = run_on(&place, &words);
+        let told = stdout(&done);
+        assert_eq!(done.status.code(), Some(1), "{told}");
+        assert!(told.lines().any(|line| line.starts_with("FAIL") && line.contains("database")), "{told}");
     }
 
     async fn the_doctor_sees_what_keeps_a_gateway_from_starting(db) {

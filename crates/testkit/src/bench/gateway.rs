@@ -1,6 +1,7 @@
 //! The gateway under measurement: a process of the release binary, and what the kernel says of it.
 
 use super::client::Connection;
+use crate::signer::Signer;
 use anyhow::{Context, Result, bail};
 use std::fs;
 use std::net::{SocketAddr, TcpListener};
@@ -20,8 +21,12 @@ pub struct Gateway {
     child: Child,
     pub api: SocketAddr,
     pub admin: SocketAddr,
+    /// Where payers' pages are.
+    pub public: SocketAddr,
     /// Secret test key of the demo merchant.
     pub key: String,
+    /// The demo merchant's Gate service.
+    pub shop: Signer,
     /// From the start of the process to the first 200 of `/health`, and of an API call.
     pub health_after: Duration,
     pub api_after: Duration,
@@ -69,12 +74,20 @@ impl Gateway {
     /// # Errors
     /// When it does not within a minute; its log is shown.
     pub async fn start(data_dir: &Path, database: &str) -> Result<Gateway> {
+        Gateway::start_logging(data_dir, database, "warn").await
+    }
+
+    /// The same with another log level; the log is beside the folder, with the extension `log`.
+    ///
+    /// # Errors
+    /// When it does not serve within a minute; its log is shown.
+    pub async fn start_logging(data_dir: &Path, database: &str, level: &str) -> Result<Gateway> {
         let (api, admin, public) = (free_address()?, free_address()?, free_address()?);
         let log_path = data_dir.with_extension("log");
         let log = fs::File::create(&log_path)?;
         let started = Instant::now();
         let child = Command::new(program()?)
-            .args(["serve", "--demo", "--demo-tier", TIER, "--log-level", "warn", "--stripe-listen", "off"])
+            .args(["serve", "--demo", "--demo-tier", TIER, "--log-level", level, "--stripe-listen", "off"])
             .args(["--api-listen", &api.to_string(), "--admin-listen", &admin.to_string()])
             .args(["--public-listen", &public.to_string(), "--data-dir"])
             .arg(data_dir)
@@ -89,7 +102,9 @@ impl Gateway {
             child,
             api,
             admin,
+            public,
             key: String::new(),
+            shop: Signer { service: 0, secret: String::new() },
             health_after: Duration::ZERO,
             api_after: Duration::ZERO,
         };
@@ -115,6 +130,7 @@ impl Gateway {
         .await?;
         self.api_after = started.elapsed();
         self.key = key;
+        self.shop = signer(keys).context("demo-keys.txt names no Gate service")?;
         Ok(())
     }
 
@@ -194,8 +210,18 @@ impl Drop for Gateway {
 }
 
 fn secret_key(file: &Path) -> Option<String> {
+    kept(file, "secret_key")
+}
+
+fn signer(file: &Path) -> Option<Signer> {
+    Some(Signer { service: kept(file, "gate_service")?.parse().ok()?, secret: kept(file, "gate_secret")? })
+}
+
+/// A value out of the file in which the demo's keys are kept.
+fn kept(file: &Path, name: &str) -> Option<String> {
     let text = fs::read_to_string(file).ok()?;
-    text.lines().find_map(|line| line.strip_prefix("secret_key=")).map(|key| key.trim().to_owned())
+    let mut pairs = text.lines().filter_map(|line| line.split_once('='));
+    pairs.find(|(key, _)| *key == name).map(|(_, value)| value.trim().to_owned())
 }
 
 /// User and system time of a process or thread.

@@ -1,7 +1,8 @@
-//! The walk and the kill runs in any size; run by `cargo xtask soak`.
+//! The walk and the kill runs in any size, and clients that mean no good; run by `cargo xtask soak`.
 
 use clap::{Args, Parser, ValueEnum};
 use std::process::ExitCode;
+use std::time::Duration;
 use testkit::{Db, Kind};
 
 /// Tests PaymentGate for longer than the test command does. A failure is printed with its seed.
@@ -13,6 +14,12 @@ enum Command {
     Kill(Kill),
     /// Walk through the API at random, compared step by step with an independent model
     Walk(Walk),
+    /// Guess secrets: whether the time of a refusal tells anything, and whether guessing is limited
+    Secrets(Secrets),
+    /// Hold slow sockets open while customers pay
+    Slow(Slow),
+    /// Storm with one key while another merchant's customers pay
+    Storm(Storm),
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -51,6 +58,39 @@ struct Walk {
 }
 
 #[derive(Args)]
+struct Secrets {
+    /// Guesses of each kind
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    guesses: u32,
+    /// Database to test on
+    #[arg(long, value_enum, default_value = "both")]
+    engine: Engine,
+}
+
+#[derive(Args)]
+struct Slow {
+    /// Slow sockets at once
+    #[arg(long, default_value_t = 2_000, value_parser = clap::value_parser!(u32).range(1..=4_000))]
+    sockets: u32,
+    /// Seconds of each measurement
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=3_600))]
+    seconds: u64,
+    /// Database to test on
+    #[arg(long, value_enum, default_value = "sqlite")]
+    engine: Engine,
+}
+
+#[derive(Args)]
+struct Storm {
+    /// Seconds of each measurement
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=3_600))]
+    seconds: u64,
+    /// Database to test on
+    #[arg(long, value_enum, default_value = "sqlite")]
+    engine: Engine,
+}
+
+#[derive(Args)]
 struct Common {
     /// Database to test on
     #[arg(long, value_enum, default_value = "both")]
@@ -67,7 +107,29 @@ impl Common {
     }
 }
 
-/// Both report a failure by a panic whose message names the seed; it ends the process with code 101.
+/// Runs one measurement on each engine; success when every verdict is good.
+fn measure<F: Future<Output = anyhow::Result<bool>>>(engine: Engine, run: impl Fn(Kind) -> F) -> ExitCode {
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(e) => {
+            eprintln!("soak: the runtime cannot start: {e}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let mut good = true;
+    for kind in engine.kinds() {
+        match runtime.block_on(Box::pin(run(*kind))) {
+            Ok(met) => good &= met,
+            Err(e) => {
+                eprintln!("soak: {e:#}");
+                good = false;
+            }
+        }
+    }
+    if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Kill and walk report a failure by a panic whose message names the seed; it ends the process with code 101.
 fn main() -> ExitCode {
     match Command::parse() {
         Command::Kill(args) => {
@@ -92,6 +154,17 @@ fn main() -> ExitCode {
                 };
                 runtime.block_on(Box::pin(walked));
             }
+        }
+        Command::Secrets(Secrets { guesses, engine }) => {
+            let guesses = usize::try_from(guesses).unwrap_or(1);
+            return measure(engine, |kind| testkit::soak::secrets(kind, guesses));
+        }
+        Command::Slow(Slow { sockets, seconds, engine }) => {
+            let (sockets, time) = (usize::try_from(sockets).unwrap_or(1), Duration::from_secs(seconds));
+            return measure(engine, |kind| testkit::soak::slow(kind, sockets, time));
+        }
+        Command::Storm(Storm { seconds, engine }) => {
+            return measure(engine, |kind| testkit::soak::storm(kind, Duration::from_secs(seconds)));
         }
     }
     ExitCode::SUCCESS

@@ -4,7 +4,7 @@
 use super::client::Reply;
 use super::inbox::Callback;
 use super::load::{CREATE, Payer, Sent, Stop};
-use crate::shop::{self, Order};
+use crate::signer::{self, Order};
 use std::collections::{BTreeSet, HashMap};
 
 /// Accounts, and the statuses that a payout to each goes through.
@@ -77,7 +77,7 @@ impl Payer<'_> {
         };
         let body = self.shop.purchase(&order);
         let signed = SignedAs::Purchase { payment_id: payment_id.clone() };
-        let uuid = self.sign_and_send(shop::PURCHASE, body, signed)?;
+        let uuid = self.sign_and_send(signer::PURCHASE, body, signed)?;
         Ok((payment_id, uuid.unwrap_or_default()))
     }
 
@@ -93,7 +93,7 @@ impl Payer<'_> {
         let amount = if self.random.chance(1, 2) { amount } else { self.random.within(1, amount - 1) };
         let reference = self.name_one();
         let body = self.shop.refund(&uuid, &cents(amount), "EUR", &reference);
-        self.sign_and_send(shop::REFUND, body, SignedAs::Refund { payment_id, payment, amount })?;
+        self.sign_and_send(signer::REFUND, body, SignedAs::Refund { payment_id, payment, amount })?;
         Ok(())
     }
 
@@ -137,7 +137,7 @@ impl Payer<'_> {
         };
         let body = self.shop.payout(&order, account);
         let signed = SignedAs::Payout { payment_id, amount, ends };
-        self.sign_and_send(shop::PAYOUT, body, signed).map(|_| ())
+        self.sign_and_send(signer::PAYOUT, body, signed).map(|_| ())
     }
 }
 

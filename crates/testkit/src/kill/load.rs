@@ -3,7 +3,7 @@
 
 use super::client::{Client, Failure, Reply};
 use super::gate::SignedAs;
-use crate::shop::Shop;
+use crate::signer::Signer;
 use crate::{Random, form_body};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -56,7 +56,7 @@ pub(super) struct Payer<'a> {
     pub name: String,
     pub count: usize,
     pub sent: Vec<Sent>,
-    pub shop: &'a Shop,
+    pub shop: &'a Signer,
     /// Where callbacks go.
     pub inbox: &'a str,
     over: &'a AtomicBool,
@@ -69,7 +69,7 @@ pub(super) struct Payer<'a> {
 /// That of `meanwhile`; or the first answer that is neither a success nor the decline that was asked for.
 pub fn run(
     clients: Vec<Client>,
-    (shop, inbox): (&Shop, &str),
+    (shop, inbox): (&Signer, &str),
     seed: u64,
     round: usize,
     meanwhile: impl FnOnce() -> Result<(), String>,

@@ -2,7 +2,7 @@
 
 use super::client::Client;
 use crate::Db;
-use crate::shop::Shop;
+use crate::signer::Signer;
 use std::fs::{self, File, OpenOptions};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -30,14 +30,14 @@ fn program() -> Result<PathBuf, String> {
 }
 
 /// Address, secret key and Gate service out of what the demo prints once it serves.
-fn greeted(text: &str) -> Option<(SocketAddr, String, Shop)> {
+fn greeted(text: &str) -> Option<(SocketAddr, String, Signer)> {
     let value = |name: &str| {
         let line = text.lines().find_map(|line| line.strip_prefix(&format!("  {name} ")));
         line.map(str::trim)
     };
     let api = value("API")?.strip_prefix("http://")?.strip_suffix("/v2")?;
     let service = value("Gate service")?.split_whitespace().next()?.parse().ok()?;
-    let shop = Shop { service, secret: value("Gate secret")?.to_owned() };
+    let shop = Signer { service, secret: value("Gate secret")?.to_owned() };
     // The last line of all: what stands before it is whole.
     value("Keys kept in")?;
     Some((api.parse().ok()?, value("Secret key")?.to_owned(), shop))
@@ -101,7 +101,7 @@ impl Home {
             .stderr(log)
             .spawn()
             .map_err(fault)?;
-        let shop = Shop { service: 0, secret: String::new() };
+        let shop = Signer { service: 0, secret: String::new() };
         Ok(Process { child, api: SocketAddr::from(([127, 0, 0, 1], 0)), key: String::new(), shop })
     }
 
@@ -153,7 +153,7 @@ pub struct Process {
     /// Secret test key of the demo merchant.
     pub key: String,
     /// Its Gate service.
-    pub shop: Shop,
+    pub shop: Signer,
 }
 
 impl Process {

@@ -6,7 +6,7 @@ use super::inbox::Callback;
 use super::load::Sent;
 use super::process::Process;
 use super::{CLIENTS, Run, SUBSCRIBED};
-use crate::{Db, shop};
+use crate::{Db, signer};
 use serde_json::Value;
 use std::collections::{BTreeSet, HashMap};
 use std::time::{Duration, Instant};
@@ -201,7 +201,7 @@ fn kept(shown: &Value, promised: &Promised) -> Result<(), String> {
 fn await_status(client: &mut Client, question: &str, expected: &str) -> Result<Value, String> {
     let since = Instant::now();
     loop {
-        let reply = client.post_signed(shop::STATUS, question).map_err(told)?;
+        let reply = client.post_signed(signer::STATUS, question).map_err(told)?;
         let shown = reply.json()["data"].take();
         if reply.status == 200 && text(&shown, "status") == expected {
             return Ok(shown);

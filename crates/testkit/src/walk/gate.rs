@@ -5,7 +5,7 @@ use super::model::{Method, Payment};
 use super::operations::settles;
 use super::{Step, Walk, email_of, same};
 use crate::Answer;
-use crate::shop::{self, Order, Shop};
+use crate::signer::{self, Order, Signer};
 use axum::body::Body;
 use axum::http::{Request, header};
 use domain::gate_token::{PayloadDialect, SignVariant};
@@ -47,7 +47,7 @@ pub(super) struct Signed {
 
 /// The shop's side of a walk.
 pub(super) struct GateSide {
-    shop: Shop,
+    shop: Signer,
     signed: Vec<Signed>,
     /// Names given so far: payment ids, references and forms.
     names: usize,
@@ -93,7 +93,7 @@ pub(super) async fn open_shop(app: &crate::TestApp) -> Result<GateSide, String> 
     let (variant, dialect) = (SignVariant::Folded, PayloadDialect::Y2025);
     let made = engine.create_token(service, "walk".to_owned(), variant, dialect).await;
     let (_, secret) = made.map_err(fault)?;
-    Ok(GateSide { shop: Shop { service, secret }, signed: Vec::new(), names: 0 })
+    Ok(GateSide { shop: Signer { service, secret }, signed: Vec::new(), names: 0 })
 }
 
 impl Walk {
@@ -112,7 +112,7 @@ impl Walk {
         let status = u64::from(answer.status.as_u16());
         same("the HTTP status for the code", status, if code == gate::SHORT { 422 } else { code })?;
         same("success", answer.json["meta"]["success"].as_bool(), Some(code == 200))?;
-        if path != shop::STATUS {
+        if path != signer::STATUS {
             *self.report.answers.entry(format!("gate {code}")).or_default() += 1;
         }
         Ok((answer, code))
@@ -150,7 +150,7 @@ impl Walk {
             webhook: None,
         };
         let body = self.gate.shop.purchase(&order);
-        let (answer, code) = self.call(shop::PURCHASE, &body).await?;
+        let (answer, code) = self.call(signer::PURCHASE, &body).await?;
         self.note(format!("purchase {order:?} -> {code}"));
         same("the code of a purchase", code, 200)?;
         let uuid = uuid_of(&answer)?;
@@ -158,7 +158,7 @@ impl Walk {
         let page = self.app.engine.checkout(uuid.clone()).await.map_err(|e| format!("{e:?}"))?;
         let i = self.model.payments.len() - 1;
         self.model.payments[i].id = page.payment.id.to_string();
-        self.keep(Signed { path: shop::PURCHASE, body, made: Made::Transaction(Ok(uuid)) });
+        self.keep(Signed { path: signer::PURCHASE, body, made: Made::Transaction(Ok(uuid)) });
         self.compare_payment(i).await
     }
 
@@ -265,7 +265,7 @@ impl Walk {
         let body =
             self.gate.shop.refund(&uuid, &price(amount, currency), &currency.to_uppercase(), &reference);
         let made = Made::Refund { payment: i, amount, operation: None, place: None };
-        let signed = Signed { path: shop::REFUND, body, made };
+        let signed = Signed { path: signer::REFUND, body, made };
         self.send_refund(signed, None).await
     }
 
@@ -275,7 +275,7 @@ impl Walk {
             return Ok(());
         };
         let expected = self.model.gate_refund(payment, amount);
-        let (answer, code) = self.call(shop::REFUND, &signed.body).await?;
+        let (answer, code) = self.call(signer::REFUND, &signed.body).await?;
         self.note(format!("gate refund {amount} of {payment} -> {code}"));
         same(format!("the code of a refund of {amount}"), code, expected)
             .map_err(|e| format!("{e}\n{}", answer.text))?;
@@ -328,7 +328,7 @@ impl Walk {
         };
         let body = self.gate.shop.payout(&order, account);
         let expected = self.model.payout(amount, currency, script);
-        let (answer, code) = self.call(shop::PAYOUT, &body).await?;
+        let (answer, code) = self.call(signer::PAYOUT, &body).await?;
         self.note(format!("payout {order:?} to {account} -> {code}"));
         same("the code of a payout", code, expected).map_err(|e| format!("{e}\n{}", answer.text))?;
         let made = if code == 200 { Ok(uuid_of(&answer)?) } else { Err(code) };
@@ -337,7 +337,7 @@ impl Walk {
             self.model.payouts[n].uuid.clone_from(uuid);
             self.compare_payout(n).await?;
         }
-        self.keep(Signed { path: shop::PAYOUT, body, made: Made::Transaction(made) });
+        self.keep(Signed { path: signer::PAYOUT, body, made: Made::Transaction(made) });
         self.compare_balances().await
     }
 
@@ -389,7 +389,7 @@ impl Walk {
             webhook: None,
         };
         let body = self.gate.shop.purchase(&order);
-        let (_, code) = self.call(shop::PURCHASE, &body).await?;
+        let (_, code) = self.call(signer::PURCHASE, &body).await?;
         self.note(format!("other body under {payment_id} -> {code}"));
         same("the code of a name that is taken", code, 409)?;
         self.compare_balances().await
@@ -398,7 +398,7 @@ impl Walk {
     /// A transaction as Gate shows it.
     async fn transaction(&mut self, uuid: &str) -> Step<serde_json::Value> {
         let body = self.gate.shop.status(uuid);
-        let (answer, code) = self.call(shop::STATUS, &body).await?;
+        let (answer, code) = self.call(signer::STATUS, &body).await?;
         same(format!("the code of the status of {uuid}"), code, 200)?;
         Ok(answer.json["data"].clone())
     }

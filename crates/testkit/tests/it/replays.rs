@@ -2,17 +2,17 @@
 
 use engine::checkouts::Submission;
 use engine::{Engine, MethodChoice};
-use testkit::shop::{Order, PAYOUT, PURCHASE, Shop};
+use testkit::signer::{Order, PAYOUT, PURCHASE, Signer};
 use testkit::{Answer, TestApp};
 
-async fn open(app: &TestApp) -> Shop {
+async fn open(app: &TestApp) -> Signer {
     use domain::gate_token::{PayloadDialect, SignVariant};
     let services = app.engine.storefronts().await.expect("services");
     let service = services.iter().find(|s| s.scope == app.scope()).expect("a service").number;
     let made =
         app.engine.create_token(service, "shop".to_owned(), SignVariant::Folded, PayloadDialect::Y2025);
     let (_, secret) = made.await.expect("a token");
-    Shop { service, secret }
+    Signer { service, secret }
 }
 
 const ORDER: Order<'static> = Order {
@@ -60,7 +60,7 @@ testkit::on_both_engines! {
             let sent = submission(&app.engine, &app, &format!("form-{n}"), "pm_card_chargeDeclined").await;
             app.engine.pay_checkout(uuid.clone(), sent).await.expect("sent");
         }
-        let status = call(&app, testkit::shop::STATUS, &shop.status(&uuid)).await.expect(200);
+        let status = call(&app, testkit::signer::STATUS, &shop.status(&uuid)).await.expect(200);
         assert_eq!(status["data"]["status"], "failed");
         assert_eq!(call(&app, PURCHASE, &purchase).await.expect(200)["data"], made["data"]);
 

@@ -11,7 +11,7 @@ pub const STATUS: &str = "/api/transaction/status";
 
 /// A service with the secret of one of its tokens.
 #[derive(Clone, Debug)]
-pub struct Shop {
+pub struct Signer {
     pub service: i64,
     pub secret: String,
 }
@@ -28,7 +28,7 @@ pub struct Order<'a> {
     pub webhook: Option<&'a str>,
 }
 
-impl Shop {
+impl Signer {
     fn sealed(&self, body: Value) -> String {
         let fields = if let Value::Object(fields) = body { fields } else { Map::new() };
         seal(fields, self.secret.as_bytes(), Variant::Folded)

@@ -1,0 +1,182 @@
+//! The audit log, its seals, and the proof of both.
+//!
+//! Entries are sealed as journals are (see [`crate::ledger`]): the writers only insert, so that none waits
+//! for another, and one leased job chains what is older than anything that can still commit.
+
+use crate::error::StoreError;
+use crate::ledger::{POST_WITHIN_US, first_id, id_instant, wall_clock};
+use crate::page::select;
+use crate::params;
+use crate::tx::{Param, Row, ToParam, Tx};
+use domain::audit::{AuditEntry, AuditKind, audit_digest};
+use domain::id::{AuditId, Core, MerchantId};
+use domain::scope::Scope;
+use domain::time::Timestamp;
+
+const COLUMNS: &str = "id, merchant, live, kind, actor, subject, request, detail, created_at";
+
+fn entry(row: &mut Row<'_>) -> Result<AuditEntry, StoreError> {
+    Ok(AuditEntry {
+        id: row.next()?,
+        merchant: row.next()?,
+        mode: row.next()?,
+        kind: row.next()?,
+        actor: row.next()?,
+        subject: row.next()?,
+        request: row.next()?,
+        detail: row.next()?,
+        created_at: row.next()?,
+    })
+}
+
+pub fn insert(tx: &mut Tx<'_>, e: &AuditEntry) -> Result<(), StoreError> {
+    // Nothing may commit below the sealer's mark.
+    if wall_clock().0.saturating_sub(id_instant(e.id.0).0) > POST_WITHIN_US {
+        return Err(StoreError::Unavailable("an audit entry waited too long for the database".to_owned()));
+    }
+    tx.execute(
+        "INSERT INTO audit_log (id, merchant, live, kind, actor, subject, request, detail, created_at) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        params![e.id, e.merchant, e.mode, e.kind, e.actor, e.subject, e.request, e.detail, e.created_at],
+    )?;
+    Ok(())
+}
+
+/// Which entries are shown.
+#[derive(Clone, Debug, Default)]
+pub struct AuditFilter {
+    pub merchant: Option<MerchantId>,
+    pub kind: Option<AuditKind>,
+    pub from: Option<Timestamp>,
+}
+
+/// Up to `limit` entries, newest first.
+pub fn list(tx: &mut Tx<'_>, filter: &AuditFilter, limit: i64) -> Result<Vec<AuditEntry>, StoreError> {
+    let mut sql = select(COLUMNS, "audit_log WHERE 1 = 1");
+    let mut params: Vec<Param<'_>> = Vec::new();
+    let conditions = [
+        ("merchant =", filter.merchant.as_ref().map(ToParam::param)),
+        ("kind =", filter.kind.as_ref().map(ToParam::param)),
+        ("created_at >=", filter.from.as_ref().map(ToParam::param)),
+    ];
+    for (condition, value) in conditions {
+        let Some(value) = value else { continue };
+        params.push(value);
+        sql.push_str(&format!(" AND {condition} ?{}", params.len()));
+    }
+    params.push(Param::Int(limit));
+    sql.push_str(&format!(" ORDER BY id DESC LIMIT ?{}", params.len()));
+    tx.all(&sql, &params, entry)
+}
+
+/// Tables whose objects have an id that requests name, by its prefix.
+const OWNED: &[(&str, &str, &str)] = &[
+    ("pi", "payments", "id"),
+    ("pm", "payment_methods", "id"),
+    ("ch", "attempts", "id"),
+    ("cus", "customers", "id"),
+    ("re", "refunds", "id"),
+    ("evt", "events", "id"),
+    ("we", "webhook_endpoints", "id"),
+    ("clock", "test_clocks", "id"),
+    ("txn", "balance_transactions", "journal"),
+];
+
+/// To whom the object with this shown id belongs; `None` if there is none.
+pub fn owner(tx: &mut Tx<'_>, shown: &str) -> Result<Option<Scope>, StoreError> {
+    let Some((prefix, core)) = shown.split_once('_') else { return Ok(None) };
+    let table = OWNED.iter().find(|(known, _, _)| *known == prefix);
+    let (Some((_, table, id)), Some(core)) = (table, Core::parse_base62(core)) else { return Ok(None) };
+    tx.opt(&select("merchant, live", &format!("{table} WHERE {id} = ?1")), params![core], |r| {
+        Ok(Scope { merchant: r.next()?, mode: r.next()? })
+    })
+}
+
+/// The newest entry's id, so that new ones sort behind it.
+pub fn newest(tx: &mut Tx<'_>) -> Result<Option<AuditId>, StoreError> {
+    tx.opt("SELECT id FROM audit_log ORDER BY id DESC LIMIT 1", &[], |r| r.next())
+}
+
+/// Seals up to `limit` entries made before `mark`, in id order; how many. The caller holds the sealer's
+/// lease, so there is one chain.
+pub fn seal(tx: &mut Tx<'_>, mark: Timestamp, limit: i64) -> Result<usize, StoreError> {
+    let last: Option<(i64, Core, Vec<u8>)> =
+        tx.opt("SELECT seq, entry, hash FROM audit_seals ORDER BY seq DESC LIMIT 1", &[], |r| {
+            Ok((r.next()?, r.next()?, r.next()?))
+        })?;
+    let (mut seq, after, mut previous) = last.unwrap_or((0, Core([0; 12]), Vec::new()));
+    let sql = select(COLUMNS, "audit_log WHERE id > ?1 AND id < ?2 ORDER BY id LIMIT ?3");
+    let entries = tx.all(&sql, params![after, first_id(mark), limit], entry)?;
+    for e in &entries {
+        seq += 1;
+        let hash = audit_digest(&previous, seq, e);
+        tx.execute(
+            "INSERT INTO audit_seals (seq, entry, prev_hash, hash) VALUES (?1, ?2, ?3, ?4)",
+            params![seq, e.id, previous, hash],
+        )?;
+        previous = hash.to_vec();
+    }
+    Ok(entries.len())
+}
+
+/// What a walk over the chain found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuditProof {
+    pub sealed: i64,
+    /// Entries too young to be sealed.
+    pub unsealed: i64,
+    /// The first seal or entry that is not as it was, named.
+    pub first_bad: Option<String>,
+}
+
+/// Walks the chain: gapless from 1, each digest right, in id order, nothing skipped. Ends at the first
+/// fault, since nothing behind it can be trusted.
+pub fn verify(tx: &mut Tx<'_>) -> Result<AuditProof, StoreError> {
+    tx.allow_long_statements()?;
+    let mut proof = AuditProof { sealed: 0, unsealed: 0, first_bad: None };
+    let (mut seq, mut previous, mut last) = (0i64, Vec::new(), Core([0; 12]));
+    loop {
+        let batch: Vec<(i64, Core, Vec<u8>, Vec<u8>)> = tx.all(
+            "SELECT seq, entry, prev_hash, hash FROM audit_seals WHERE seq > ?1 ORDER BY seq LIMIT 1000",
+            params![seq],
+            |r| Ok((r.next()?, r.next()?, r.next()?, r.next()?)),
+        )?;
+        if batch.is_empty() {
+            break;
+        }
+        for (n, id, prev, hash) in batch {
+            proof.first_bad = fault(tx, (n, id, &prev, &hash), (seq, &previous, last))?;
+            if proof.first_bad.is_some() {
+                return Ok(proof);
+            }
+            proof.sealed += 1;
+            (seq, previous, last) = (n, hash, id);
+        }
+    }
+    let newer = "SELECT COUNT(*) FROM audit_log WHERE id > ?1";
+    proof.unsealed = tx.one(newer, params![last], |r| r.next())?;
+    let seals = "SELECT 1 FROM audit_seals s WHERE s.entry = l.id";
+    let skipped = format!("audit_log l WHERE l.id <= ?1 AND NOT EXISTS ({seals}) ORDER BY l.id LIMIT 1");
+    let skipped: Option<AuditId> = tx.opt(&select("l.id", &skipped), params![last], |r| r.next())?;
+    proof.first_bad = skipped.map(|id| format!("{id} was put in behind the seals"));
+    Ok(proof)
+}
+
+type Seal<'a> = (i64, Core, &'a [u8], &'a [u8]);
+
+/// What is wrong with a seal that should follow another one.
+fn fault(
+    tx: &mut Tx<'_>,
+    (n, id, prev, hash): Seal<'_>,
+    (seq, previous, last): (i64, &[u8], Core),
+) -> Result<Option<String>, StoreError> {
+    if n != seq + 1 || id <= last || prev != previous {
+        return Ok(Some(format!("seal {n} does not follow seal {seq}")));
+    }
+    let shown = AuditId(id);
+    let Some(row) = tx.opt(&select(COLUMNS, "audit_log WHERE id = ?1"), params![id], entry)? else {
+        return Ok(Some(format!("seal {n}: {shown} is missing")));
+    };
+    let intact = audit_digest(prev, n, &row).as_slice() == hash;
+    Ok((!intact).then(|| format!("seal {n}: {shown} was changed")))
+}
