@@ -96,6 +96,14 @@ impl Connection {
         Ok(Viewed { status, gzip, body: self.buffer.len() - body_at, whole: self.buffer.len() })
     }
 
+    /// Requests a minute that the key may make, as the last answer said.
+    pub fn limit(&self) -> Option<u64> {
+        let head = std::str::from_utf8(&self.buffer).ok()?.split("\r\n\r\n").next()?;
+        let mut pairs = head.lines().filter_map(|line| line.split_once(':'));
+        let (_, value) = pairs.find(|(name, _)| name.eq_ignore_ascii_case("x-ratelimit-limit"))?;
+        value.trim().parse().ok()
+    }
+
     async fn request(&mut self, text: &str) -> Result<Answer<'_>> {
         let (status, body_at) = self.fetch(text).await?;
         let body = self.buffer.get(body_at..).unwrap_or_default();

@@ -15,6 +15,7 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(60);
 const TICKS: u64 = 100;
 /// Far above what one machine can do: what is measured is the gateway, not its limiter.
 const TIER: &str = "custom:10000000/10000000/10000000";
+const TIER_LIMIT: u64 = 10_000_000;
 
 /// A gateway process on free loopback ports.
 pub struct Gateway {
@@ -129,6 +130,7 @@ impl Gateway {
         })
         .await?;
         self.api_after = started.elapsed();
+        self.until_unlimited(started, &key).await?;
         self.key = key;
         self.shop = signer(keys).context("demo-keys.txt names no Gate service")?;
         Ok(())
@@ -145,6 +147,15 @@ impl Gateway {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         Ok(())
+    }
+
+    /// The demo's tier is set when the gateway listens already, and in force within a second.
+    async fn until_unlimited(&mut self, started: Instant, key: &str) -> Result<()> {
+        let mut limited = Connection::new(self.api, key);
+        self.until(started, async || {
+            limited.send("/v2/balance", "", None).await.is_ok() && limited.limit() == Some(TIER_LIMIT)
+        })
+        .await
     }
 
     pub fn pid(&self) -> u32 {

@@ -144,7 +144,8 @@ impl Walk {
     }
 
     pub(super) fn currency(&mut self) -> &'static str {
-        *self.random.pick(CURRENCIES)
+        let &currency = self.random.pick(CURRENCIES);
+        currency
     }
 
     async fn create(&mut self) -> Step<()> {
