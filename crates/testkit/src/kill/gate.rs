@@ -187,8 +187,9 @@ impl Made {
         Ok(made)
     }
 
-    /// Every callback that must come. `paid`: pages that were paid, each with its total.
-    pub fn callbacks(&self, paid: &HashMap<String, i64>) -> BTreeSet<Callback> {
+    /// Every callback that must come. `tried`: pages on which a try was made, each with its total if it was
+    /// paid; none for a try that died on its way to the provider.
+    pub fn callbacks(&self, tried: &HashMap<String, Option<i64>>) -> BTreeSet<Callback> {
         let mut all = BTreeSet::new();
         let mut told = |name: &str, transaction: Option<&str>, operations: &str| {
             all.extend(transaction.map(|status| Callback::new(name, "transaction", status)));
@@ -196,8 +197,12 @@ impl Made {
         };
         for page in &self.pages {
             told(page, Some("created"), "sale:init");
-            let Some(total) = paid.get(page) else { continue };
+            let Some(paid) = tried.get(page) else { continue };
             told(page, Some("processing"), "sale:processing");
+            let Some(total) = paid else {
+                told(page, None, "sale:external_error");
+                continue;
+            };
             told(page, Some("success"), "sale:success");
             for (_, amount) in self.refunds.get(page).into_iter().flatten() {
                 let status = if amount < total { "partially_refunded" } else { "refunded" };

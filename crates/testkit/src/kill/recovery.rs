@@ -279,13 +279,13 @@ impl Run {
         let client = &mut gateway.client();
         let promised = promises(&answered)?;
         let made = Made::of(&answered)?;
-        let paid = self.each_payment(client, &promised, &made)?;
+        let tried = self.each_payment(client, &promised, &made)?;
         self.report.refunds = promised.values().map(|p| p.refunds).sum();
         self.report.captured = promised.values().filter(|p| p.received > 0).count();
         let failures =
             answered.iter().filter(|sent| sent.reply.as_ref().is_some_and(|r| r.status == 402)).count();
-        let payouts = self.await_transactions(&gateway, &made, &paid)?;
-        let wanted = made.callbacks(&paid);
+        let payouts = self.await_transactions(&gateway, &made, &tried)?;
+        let wanted = made.callbacks(&tried);
         self.await_events(&mut gateway.client(), &promised, failures, &wanted)?;
         // A new connection: the other one may have been idle for too long by now.
         let mut charges = HashMap::new();
@@ -300,15 +300,15 @@ impl Run {
         Ok(Books { charges, payouts })
     }
 
-    /// Every payment is as promised and listed once, and none but those that were made: the pages that were
-    /// paid by our name, each with its total.
+    /// Every payment is as promised and listed once, and none but those that were made: the pages on which a
+    /// try was made by our name, each with its total if it was paid.
     fn each_payment(
         &mut self,
         client: &mut Client,
         promised: &HashMap<String, Promised>,
         made: &Made,
-    ) -> Result<HashMap<String, i64>, String> {
-        let (mut unseen, mut pages, mut paid) = (promised.clone(), made.pages.clone(), HashMap::new());
+    ) -> Result<HashMap<String, Option<i64>>, String> {
+        let (mut unseen, mut pages, mut tried) = (promised.clone(), made.pages.clone(), HashMap::new());
         self.report.payments = each_of(client, "/v2/payment_intents?expand[]=data.latest_charge", |shown| {
             let (id, page) = (text(shown, "id"), text(&shown["metadata"], "payment_id"));
             let known = unseen.remove(id);
@@ -316,7 +316,8 @@ impl Run {
                 return Err(format!("{id} is a second page {page}, or was never asked for"));
             }
             if known.is_some() && !page.is_empty() {
-                paid.insert(page.to_owned(), number(shown, "amount"));
+                let total = (number(shown, "amount_received") > 0).then(|| number(shown, "amount"));
+                tried.insert(page.to_owned(), total);
             }
             let open = || Promised { status: "requires_payment_method".to_owned(), ..Promised::default() };
             let promised = known.or_else(|| (!page.is_empty()).then(open));
@@ -324,7 +325,7 @@ impl Run {
         })?;
         self.report.pages = made.pages.len();
         match unseen.keys().chain(&pages).next() {
-            None => Ok(paid),
+            None => Ok(tried),
             Some(id) => Err(format!("{} payments are lost, {id} among them", unseen.len() + pages.len())),
         }
     }
@@ -335,7 +336,7 @@ impl Run {
         &mut self,
         gateway: &Process,
         made: &Made,
-        paid: &HashMap<String, i64>,
+        tried: &HashMap<String, Option<i64>>,
     ) -> Result<HashMap<String, (i64, bool)>, String> {
         let payouts = std::sync::Mutex::new(HashMap::new());
         let mut all: Vec<(String, String)> =
@@ -343,12 +344,13 @@ impl Run {
         in_parallel(gateway, &mut all, |client, (name, uuid)| {
             let back: i64 =
                 made.refunds.get(name.as_str()).into_iter().flatten().map(|(_, amount)| amount).sum();
-            let expected = match (made.payouts.get(name.as_str()), paid.get(name.as_str())) {
+            let expected = match (made.payouts.get(name.as_str()), tried.get(name.as_str())) {
                 (Some((_, ends)), _) => ends,
                 (None, None) => "created",
-                (None, Some(_)) if back == 0 => "success",
-                (None, Some(total)) if back < *total => "partially_refunded",
-                (None, Some(_)) => "refunded",
+                (None, Some(None)) => "processing",
+                (None, Some(Some(_))) if back == 0 => "success",
+                (None, Some(Some(total))) if back < *total => "partially_refunded",
+                (None, Some(Some(_))) => "refunded",
             };
             let shown = await_status(client, &gateway.shop.status(uuid), expected)?;
             if text(&shown, "payment_id") != name
