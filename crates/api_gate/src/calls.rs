@@ -72,10 +72,12 @@ fn terms_of(r: &Recurring) -> RecurringTerms {
     RecurringTerms { start_at: r.start, end_at: r.end, cycle_days: r.cycle_days, trial_days: r.trial_days }
 }
 
-/// The answer to a creating call: the page, unless the transaction failed at once.
+/// The answer to a creating call: the page, unless the transaction failed at once. What becomes of it later
+/// does not change the answer: a repetition gets the one that the first request got.
 fn accepted(signed: &Signed, created: &Created, message: &'static str) -> Answer {
     let t = &created.transaction;
-    if t.status.is_lost() && t.last_error_code != 0 {
+    let nothing_begun = t.payment.is_none() && t.payout.is_none();
+    if nothing_begun && t.status.is_lost() && t.last_error_code != 0 {
         return Err(failed_at_once(t));
     }
     let page = page_url(&signed.app.urls, &t.uuid);

@@ -150,7 +150,7 @@ impl Engine {
         let (scope, payment) = (known.scope, known.payment.id);
         self.carry_out(move |engine, tx| {
             // The payment's lock first: two forms at the same time wait for each other here.
-            let payment = payments::lock(tx, scope, payment)?;
+            let mut payment = payments::lock(tx, scope, payment)?;
             let lost = || Error::Internal(format!("{} lost its checkout", payment.id));
             let checkout = store::checkouts::of_payment(tx, scope, payment.id)?.ok_or_else(lost)?;
             let form = format!("{}.{}", checkout.code, sent.form);
@@ -161,6 +161,8 @@ impl Engine {
             {
                 return Ok(None);
             }
+            // The payer is here, even if an earlier confirm by the merchant said otherwise.
+            (payment.details.off_session, payment.details.decline_on_challenge) = (false, false);
             let origin = Origin::unattended(scope, Some(sent.request_id.clone()));
             let method = MethodChoice::New(Box::new(sent.method.clone()));
             let confirming = Confirming { method: &method, settings: &settings, form: Some(form) };

@@ -2,10 +2,14 @@
 
 pub(crate) mod client;
 pub(crate) mod figures;
+mod gate;
 pub(crate) mod gateway;
 pub(crate) mod goals;
 pub(crate) mod load;
+mod page;
 mod pattern;
 mod payments;
 
+pub use gate::{GateOptions, run as gate};
+pub use page::{PageOptions, run as page};
 pub use payments::{PaymentsOptions, run as payments};

@@ -7,6 +7,7 @@
 //! tables, and all events against the webhook receiver.
 
 mod client;
+mod gate;
 mod inbox;
 mod load;
 mod process;
@@ -16,7 +17,7 @@ use crate::{Db, Kind, Random};
 use inbox::Inbox;
 use load::Sent;
 use process::{Home, Process};
-use recovery::Charges;
+use recovery::Books;
 use std::fmt;
 use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
@@ -49,11 +50,16 @@ pub struct KillReport {
     pub unanswered: usize,
     /// Unanswered requests that had to wait for another process's provider call to be looked into.
     pub waited: usize,
-    /// Times that an acknowledged answer was asked for again and came byte for byte.
+    /// Times that an acknowledged answer was asked for again and came byte for byte; of Gate, named the same.
     pub replays: usize,
     pub payments: usize,
     pub captured: usize,
     pub refunds: usize,
+    /// Payments with a page of Gate, and payouts by it that were not refused.
+    pub pages: usize,
+    pub payouts: usize,
+    /// Signed callbacks that came.
+    pub callbacks: usize,
     pub events: usize,
     /// Webhooks that came again because a kill came between delivery and its record.
     pub repeats: usize,
@@ -73,13 +79,21 @@ impl fmt::Display for KillReport {
         )?;
         writeln!(
             f,
-            "  {} requests acknowledged ({} replays, all byte for byte), {} cut off ({} of them waited for reconciling)",
+            "  {} requests acknowledged ({} replays, all alike), {} cut off ({} of them waited for reconciling)",
             self.acknowledged, self.replays, self.unanswered, self.waited
         )?;
         write!(
             f,
-            "  {} payments, {} captured once each, {} refunds, {} events delivered ({} again after a kill)",
-            self.payments, self.captured, self.refunds, self.events, self.repeats
+            "  {} payments ({} with a page), {} captured once each, {} refunds, {} payouts, {} events and {} callbacks \
+             delivered ({} again after a kill)",
+            self.payments,
+            self.pages,
+            self.captured,
+            self.refunds,
+            self.payouts,
+            self.events,
+            self.callbacks,
+            self.repeats
         )
     }
 }
@@ -87,6 +101,8 @@ impl fmt::Display for KillReport {
 struct Run {
     home: Home,
     inbox: Inbox,
+    /// Where callbacks of Gate go.
+    callback_url: String,
     random: Random,
     /// Every request of all rounds, each with its final answer.
     answered: Vec<Sent>,
@@ -115,16 +131,25 @@ pub fn kill_runs(kind: Kind, rounds: usize, seed: u64) -> KillReport {
         payments: 0,
         captured: 0,
         refunds: 0,
+        pages: 0,
+        payouts: 0,
+        callbacks: 0,
         events: 0,
         repeats: 0,
         took: Duration::ZERO,
     };
     let home = Home::new(&db).unwrap_or_else(|e| panic!("{e}"));
-    let mut run =
-        Run { home, inbox: Inbox::default(), random: Random::new(seed), answered: Vec::new(), report };
+    let mut run = Run {
+        home,
+        inbox: Inbox::default(),
+        callback_url: String::new(),
+        random: Random::new(seed),
+        answered: Vec::new(),
+        report,
+    };
     let mut round = 0;
     let done = run.all_rounds(&runtime, rounds, &mut round);
-    let done = done.and_then(|charges| run.compare_provider(&runtime, &db, &charges));
+    let done = done.and_then(|books| run.compare_provider(&runtime, &db, &books));
     if let Err(wrong) = done {
         panic!(
             "kill on {kind:?}, seed {seed}, round {round}: {wrong}\nthe end of the gateway's log:\n{}",
@@ -136,10 +161,12 @@ pub fn kill_runs(kind: Kind, rounds: usize, seed: u64) -> KillReport {
 }
 
 impl Run {
-    /// The charges as the gateway shows them after the last round.
-    fn all_rounds(&mut self, runtime: &Runtime, rounds: usize, round: &mut usize) -> Result<Charges, String> {
+    /// The charges and payouts as the gateway shows them after the last round.
+    fn all_rounds(&mut self, runtime: &Runtime, rounds: usize, round: &mut usize) -> Result<Books, String> {
         let mut gateway = self.home.serve()?;
-        let url = runtime.block_on(self.inbox.start())?;
+        let (url, callback_url) = runtime.block_on(self.inbox.start())?;
+        self.callback_url = callback_url;
+        self.inbox.trust(&gateway.shop.secret);
         subscribe(&gateway, &url)?;
         for n in 1..=rounds {
             *round = n;
@@ -154,7 +181,8 @@ impl Run {
     fn load_and_kill(&mut self, gateway: Process, round: usize) -> Result<Vec<Sent>, String> {
         let moment = milliseconds(self.random.within(MOMENT.0, MOMENT.1));
         let clients = (0..CLIENTS).map(|_| gateway.client()).collect();
-        let sent = load::run(clients, self.report.seed, round, || {
+        let shop = gateway.shop.clone();
+        let sent = load::run(clients, (&shop, &self.callback_url), self.report.seed, round, || {
             std::thread::sleep(moment);
             gateway.kill()
         })?;

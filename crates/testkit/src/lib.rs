@@ -9,6 +9,7 @@ pub mod gate;
 pub mod kill;
 mod random;
 mod receiver;
+pub mod signer;
 pub mod soak;
 pub mod walk;
 

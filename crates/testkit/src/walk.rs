@@ -1,10 +1,11 @@
-//! A random walk over REST v2, step by step compared with an independent model.
+//! A random walk over REST v2 and Gate, step by step compared with an independent model.
 //!
 //! A seed chooses every operation, so a seed and an operation number are a whole bug report. The
 //! requests go through the real router, engine, sandbox and database; the model in `model.rs` predicts
 //! each answer, each payment and each balance from what the documents say.
 
 mod checks;
+mod gate;
 mod model;
 mod operations;
 
@@ -37,6 +38,9 @@ pub struct WalkReport {
     pub captured: usize,
     pub canceled: usize,
     pub refunds: usize,
+    /// Payments that have a page.
+    pub pages: usize,
+    pub payouts: usize,
     pub replays: usize,
     pub journals: usize,
     /// Times that all payments, lists and balances were compared.
@@ -58,12 +62,14 @@ impl fmt::Display for WalkReport {
         )?;
         writeln!(
             f,
-            "  {} payments ({} captured, {} canceled), {} refunds, {} replays, {} journals sealed, everything \
-             compared {} times",
+            "  {} payments ({} with a page, {} captured, {} canceled), {} refunds, {} payouts, {} replays, {} \
+             journals sealed, everything compared {} times",
             self.payments,
+            self.pages,
             self.captured,
             self.canceled,
             self.refunds,
+            self.payouts,
             self.replays,
             self.journals,
             self.comparisons
@@ -88,6 +94,7 @@ type Step<T> = Result<T, String>;
 
 struct Walk {
     app: TestApp,
+    gate: gate::GateSide,
     random: Random,
     model: Model,
     /// Ids of customers, of the card saved for each, and of the test clocks.
@@ -111,8 +118,10 @@ pub async fn walk(db: &Db, seed: u64, operations: usize) -> WalkReport {
     let unlimited =
         TierName::Custom(Tier { per_minute: 10_000_000, per_second: 10_000_000, burst: 10_000_000 });
     let app = TestApp::with(db, AppOptions { tier: unlimited, settle_us: 0, ..AppOptions::default() }).await;
+    let gate = gate::open_shop(&app).await.unwrap_or_else(|e| panic!("{e}"));
     let mut walk = Walk {
         app,
+        gate,
         random: Random::new(seed),
         model: Model::default(),
         customers: Vec::new(),
@@ -163,7 +172,8 @@ impl Walk {
         }
         for clock in [None, Some(0), Some(0), Some(1), Some(2), None] {
             let named = clock.map(|c: usize| self.clocks[c].clone()).unwrap_or_default();
-            let form: &[(&str, &str)] = &[("email", "payer@example.com"), ("test_clock", &named)];
+            let email = email_of(self.customers.len());
+            let form: &[(&str, &str)] = &[("email", &email), ("test_clock", &named)];
             let made =
                 self.send("/v2/customers", if clock.is_some() { form } else { &form[..1] }, None).await;
             let customer = id_of(&made)?;
@@ -200,6 +210,11 @@ impl Walk {
         }
         self.log.push_back(line);
     }
+}
+
+/// A customer's address, by which Gate finds who pays.
+fn email_of(customer: usize) -> String {
+    format!("payer{customer}@example.com")
 }
 
 /// The id of the object in an answer.

@@ -16,6 +16,15 @@ pub struct Answer<'a> {
     pub body: &'a str,
 }
 
+/// A page as it came over the wire.
+pub struct Viewed {
+    pub status: u16,
+    pub gzip: bool,
+    /// Bytes of the body, and of everything.
+    pub body: usize,
+    pub whole: usize,
+}
+
 /// One connection with one API key.
 pub struct Connection {
     address: SocketAddr,
@@ -56,6 +65,53 @@ impl Connection {
                 form.len()
             ),
         };
+        self.request(&head).await
+    }
+
+    /// Sends a signed body.
+    ///
+    /// # Errors
+    /// As [`Connection::send`].
+    pub async fn send_signed(&mut self, path: &str, body: &str) -> Result<Answer<'_>> {
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n\
+             {body}",
+            body.len()
+        );
+        self.request(&head).await
+    }
+
+    /// Looks at a page as a browser does that takes gzip.
+    ///
+    /// # Errors
+    /// As [`Connection::send`].
+    pub async fn view(&mut self, path: &str) -> Result<Viewed> {
+        let head = format!(
+            "GET {path} HTTP/1.1\r\nHost: bench\r\nAccept: text/html\r\nAccept-Language: en\r\n\
+             Accept-Encoding: gzip\r\n\r\n"
+        );
+        let (status, body_at) = self.fetch(&head).await?;
+        let head = self.buffer.get(..body_at).unwrap_or_default().to_ascii_lowercase();
+        let gzip = head.windows(22).any(|part| part == b"content-encoding: gzip");
+        Ok(Viewed { status, gzip, body: self.buffer.len() - body_at, whole: self.buffer.len() })
+    }
+
+    /// Requests a minute that the key may make, as the last answer said.
+    pub fn limit(&self) -> Option<u64> {
+        let head = std::str::from_utf8(&self.buffer).ok()?.split("\r\n\r\n").next()?;
+        let mut pairs = head.lines().filter_map(|line| line.split_once(':'));
+        let (_, value) = pairs.find(|(name, _)| name.eq_ignore_ascii_case("x-ratelimit-limit"))?;
+        value.trim().parse().ok()
+    }
+
+    async fn request(&mut self, text: &str) -> Result<Answer<'_>> {
+        let (status, body_at) = self.fetch(text).await?;
+        let body = self.buffer.get(body_at..).unwrap_or_default();
+        Ok(Answer { status, body: std::str::from_utf8(body).map_err(|_| bad("an answer that is not text"))? })
+    }
+
+    /// Sends a request and reads the answer into the buffer: its status, and where its body begins.
+    async fn fetch(&mut self, text: &str) -> Result<(u16, usize)> {
         let mut stream = match self.stream.take() {
             Some(stream) => stream,
             None => {
@@ -65,7 +121,7 @@ impl Connection {
             }
         };
         let exchanged =
-            tokio::time::timeout(PATIENCE, exchange(&mut stream, &mut self.buffer, head.as_bytes())).await;
+            tokio::time::timeout(PATIENCE, exchange(&mut stream, &mut self.buffer, text.as_bytes())).await;
         let Ok(exchanged) = exchanged else {
             return Err(Error::new(ErrorKind::TimedOut, "no answer in a minute"));
         };
@@ -73,8 +129,7 @@ impl Connection {
         if keep {
             self.stream = Some(stream);
         }
-        let body = self.buffer.get(body_at..).unwrap_or_default();
-        Ok(Answer { status, body: std::str::from_utf8(body).map_err(|_| bad("an answer that is not text"))? })
+        Ok((status, body_at))
     }
 }
 

@@ -14,6 +14,11 @@ impl Latencies {
         self.micros.push(u32::try_from(latency.as_micros()).unwrap_or(u32::MAX));
     }
 
+    /// Adds those of another loop.
+    pub fn join(&mut self, other: Latencies) {
+        self.micros.extend(other.micros);
+    }
+
     pub fn sort(&mut self) {
         self.micros.sort_unstable();
     }

@@ -1,6 +1,7 @@
 //! The gateway under measurement: a process of the release binary, and what the kernel says of it.
 
 use super::client::Connection;
+use crate::signer::Signer;
 use anyhow::{Context, Result, bail};
 use std::fs;
 use std::net::{SocketAddr, TcpListener};
@@ -14,14 +15,19 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(60);
 const TICKS: u64 = 100;
 /// Far above what one machine can do: what is measured is the gateway, not its limiter.
 const TIER: &str = "custom:10000000/10000000/10000000";
+const TIER_LIMIT: u64 = 10_000_000;
 
 /// A gateway process on free loopback ports.
 pub struct Gateway {
     child: Child,
     pub api: SocketAddr,
     pub admin: SocketAddr,
+    /// Where payers' pages are.
+    pub public: SocketAddr,
     /// Secret test key of the demo merchant.
     pub key: String,
+    /// The demo merchant's Gate service.
+    pub shop: Signer,
     /// From the start of the process to the first 200 of `/health`, and of an API call.
     pub health_after: Duration,
     pub api_after: Duration,
@@ -97,7 +103,9 @@ impl Gateway {
             child,
             api,
             admin,
+            public,
             key: String::new(),
+            shop: Signer { service: 0, secret: String::new() },
             health_after: Duration::ZERO,
             api_after: Duration::ZERO,
         };
@@ -122,7 +130,9 @@ impl Gateway {
         })
         .await?;
         self.api_after = started.elapsed();
+        self.until_unlimited(started, &key).await?;
         self.key = key;
+        self.shop = signer(keys).context("demo-keys.txt names no Gate service")?;
         Ok(())
     }
 
@@ -137,6 +147,15 @@ impl Gateway {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         Ok(())
+    }
+
+    /// The demo's tier is set when the gateway listens already, and in force within a second.
+    async fn until_unlimited(&mut self, started: Instant, key: &str) -> Result<()> {
+        let mut limited = Connection::new(self.api, key);
+        self.until(started, async || {
+            limited.send("/v2/balance", "", None).await.is_ok() && limited.limit() == Some(TIER_LIMIT)
+        })
+        .await
     }
 
     pub fn pid(&self) -> u32 {
@@ -202,8 +221,18 @@ impl Drop for Gateway {
 }
 
 fn secret_key(file: &Path) -> Option<String> {
+    kept(file, "secret_key")
+}
+
+fn signer(file: &Path) -> Option<Signer> {
+    Some(Signer { service: kept(file, "gate_service")?.parse().ok()?, secret: kept(file, "gate_secret")? })
+}
+
+/// A value out of the file in which the demo's keys are kept.
+fn kept(file: &Path, name: &str) -> Option<String> {
     let text = fs::read_to_string(file).ok()?;
-    text.lines().find_map(|line| line.strip_prefix("secret_key=")).map(|key| key.trim().to_owned())
+    let mut pairs = text.lines().filter_map(|line| line.split_once('='));
+    pairs.find(|(key, _)| *key == name).map(|(_, value)| value.trim().to_owned())
 }
 
 /// User and system time of a process or thread.

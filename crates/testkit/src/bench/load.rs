@@ -78,7 +78,7 @@ fn text_after<'a>(body: &'a str, mark: &str) -> Option<&'a str> {
 }
 
 /// A text of an id's width, different every time.
-fn random_name() -> String {
+pub(super) fn random_name() -> String {
     let random = engine::ids::secret_bytes();
     let [a, b, c, d, e, f, ..] = random;
     let millis = u64::try_from(engine::wall_clock().0 / 1_000).unwrap_or(0);

@@ -33,14 +33,14 @@ pub struct PaymentsOptions {
 }
 
 /// A database for one run, on a disk.
-struct Place {
+pub(super) struct Place {
     dir: tempfile::TempDir,
     /// PostgreSQL's database.
     db: Option<Db>,
 }
 
 impl Place {
-    async fn new(kind: Kind) -> Result<Place> {
+    pub(super) async fn new(kind: Kind) -> Result<Place> {
         let parent = std::env::var_os("TMPDIR").map_or_else(|| PathBuf::from("/var/tmp"), PathBuf::from);
         let dir = tempfile::Builder::new().prefix("paymentgate-bench-").tempdir_in(&parent);
         let dir = dir.with_context(|| format!("no directory can be made in {}", parent.display()))?;
@@ -51,11 +51,11 @@ impl Place {
         Ok(Place { dir, db })
     }
 
-    fn data_dir(&self) -> PathBuf {
+    pub(super) fn data_dir(&self) -> PathBuf {
         self.dir.path().join("data")
     }
 
-    fn database(&self) -> String {
+    pub(super) fn database(&self) -> String {
         match &self.db {
             Some(db) => db.address(),
             None => self.data_dir().join("paymentgate.db").display().to_string(),
@@ -69,7 +69,7 @@ impl Place {
         }
     }
 
-    async fn start(&self) -> Result<Gateway> {
+    pub(super) async fn start(&self) -> Result<Gateway> {
         Gateway::start(&self.data_dir(), &self.database()).await
     }
 }

@@ -4,7 +4,7 @@ use clap::{Args, Parser, ValueEnum};
 use std::process::ExitCode;
 use std::time::Duration;
 use testkit::Kind;
-use testkit::bench::{PaymentsOptions, payments};
+use testkit::bench::{GateOptions, PageOptions, PaymentsOptions, gate, page, payments};
 
 /// Measures PaymentGate on this machine and says which goals are met.
 #[derive(Parser)]
@@ -12,6 +12,10 @@ use testkit::bench::{PaymentsOptions, payments};
 enum Command {
     /// Payments a second (create and confirm, two requests), against a bare loop over the same database
     Payments(Payments),
+    /// Purchases made by signed requests a second, beside payments created over REST v2 in the same run
+    Gate(Gate),
+    /// Views of a payment page: how long they take at a fixed rate, and their bytes
+    Page(Page),
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -19,6 +23,45 @@ enum Engine {
     Sqlite,
     Postgres,
     Both,
+}
+
+impl Engine {
+    fn kinds(self) -> Vec<Kind> {
+        match self {
+            Engine::Sqlite => vec![Kind::Sqlite],
+            Engine::Postgres => vec![Kind::Postgres],
+            Engine::Both => vec![Kind::Sqlite, Kind::Postgres],
+        }
+    }
+}
+
+#[derive(Args)]
+struct Gate {
+    /// Database to measure on
+    #[arg(long, value_enum, default_value = "both")]
+    engine: Engine,
+    /// Clients, each with one connection
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    clients: u16,
+    /// Seconds of each kind of request
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(2..=600))]
+    seconds: u64,
+    /// Print the gateway's process number when each loop starts, for a profiler
+    #[arg(long)]
+    announce: bool,
+}
+
+#[derive(Args)]
+struct Page {
+    /// Database to measure on
+    #[arg(long, value_enum, default_value = "both")]
+    engine: Engine,
+    /// Views a second
+    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u64).range(1..=100_000))]
+    rate: u64,
+    /// Length of the loop in seconds
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=600))]
+    seconds: u64,
 }
 
 #[derive(Args)]
@@ -56,20 +99,39 @@ fn rates(text: &str) -> Result<Rates, String> {
         .ok_or_else(|| "auto, or numbers from 1 to 100000 separated by commas".to_owned())
 }
 
+async fn measure(command: Command) -> anyhow::Result<bool> {
+    let seconds = Duration::from_secs;
+    match command {
+        Command::Payments(args) => {
+            let options = PaymentsOptions {
+                engines: args.engine.kinds(),
+                clients: usize::from(args.clients),
+                time: seconds(args.seconds),
+                preload: args.preload,
+                open_rates: args.open_loop_rates.0,
+                announce: args.announce,
+            };
+            payments(&options).await
+        }
+        Command::Gate(args) => {
+            let options = GateOptions {
+                engines: args.engine.kinds(),
+                clients: usize::from(args.clients),
+                time: seconds(args.seconds),
+                announce: args.announce,
+            };
+            gate(&options).await
+        }
+        Command::Page(args) => {
+            let options =
+                PageOptions { engines: args.engine.kinds(), rate: args.rate, time: seconds(args.seconds) };
+            page(&options).await
+        }
+    }
+}
+
 fn main() -> ExitCode {
-    let Command::Payments(args) = Command::parse();
-    let options = PaymentsOptions {
-        engines: match args.engine {
-            Engine::Sqlite => vec![Kind::Sqlite],
-            Engine::Postgres => vec![Kind::Postgres],
-            Engine::Both => vec![Kind::Sqlite, Kind::Postgres],
-        },
-        clients: usize::from(args.clients),
-        time: Duration::from_secs(args.seconds),
-        preload: args.preload,
-        open_rates: args.open_loop_rates.0,
-        announce: args.announce,
-    };
+    let command = Command::parse();
     // One thread: what the load generator takes, the gateway does not get.
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -78,7 +140,7 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    match runtime.block_on(Box::pin(payments(&options))) {
+    match runtime.block_on(Box::pin(measure(command))) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => {
             eprintln!("bench: some requests were not answered as they should be");

@@ -1,12 +1,13 @@
 //! A webhook receiver that lives through every death of the gateway.
 
+use api_gate::signature::SignedBody;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
-use std::collections::HashMap;
 use std::collections::hash_map::{DefaultHasher, Entry};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{Hash, Hasher};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -22,9 +23,40 @@ struct Arrived {
     attempt: String,
 }
 
+/// What a callback of Gate tells: of which transaction, by our name of it, its status or the type and status
+/// of each of its operations.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Callback {
+    name: String,
+    what: &'static str,
+    words: String,
+}
+
+impl Callback {
+    pub fn new(name: &str, what: &'static str, words: &str) -> Callback {
+        Callback { name: name.to_owned(), what, words: words.to_owned() }
+    }
+
+    fn read(body: &serde_json::Value) -> Option<Callback> {
+        let name = body["meta"]["payment_id"].as_str()?;
+        if let Some(status) = body["data"]["transaction"]["status"].as_str() {
+            return Some(Callback::new(name, "transaction", status));
+        }
+        let operation =
+            |o: &serde_json::Value| Some(format!("{}:{}", o["type"].as_str()?, o["status"].as_str()?));
+        let words: Option<Vec<String>> =
+            body["data"]["operations"].as_array()?.iter().map(operation).collect();
+        Some(Callback::new(name, "operations", &words?.join(",")))
+    }
+}
+
 #[derive(Default)]
 struct Mail {
     events: HashMap<String, Arrived>,
+    /// Callbacks of Gate by their delivery, which are among `events` too.
+    callbacks: BTreeMap<String, Callback>,
+    /// Signs them.
+    secret: String,
     life: usize,
     repeats: usize,
     wrong: Option<String>,
@@ -36,17 +68,30 @@ pub struct Inbox {
 }
 
 impl Inbox {
-    /// Starts to receive on loopback; the address to subscribe.
-    pub async fn start(&self) -> Result<String, String> {
+    /// Starts to receive on loopback; the address to subscribe, and the one for callbacks of Gate.
+    pub async fn start(&self) -> Result<(String, String), String> {
         let address = SocketAddr::from(([127, 0, 0, 1], 0));
         let listener =
             tokio::net::TcpListener::bind(address).await.map_err(|e| format!("no free port: {e}"))?;
-        let url = format!("http://{}/hook", listener.local_addr().map_err(|e| e.to_string())?);
-        let app = Router::new().route("/hook", post(take)).with_state(self.clone());
+        let base = format!("http://{}", listener.local_addr().map_err(|e| e.to_string())?);
+        let app = Router::new().route("/hook", post(take)).route("/gate", post(take_callback));
+        let app = app.with_state(self.clone());
         tokio::spawn(async move {
             let _ = axum::serve(listener, app).await;
         });
-        Ok(url)
+        Ok((format!("{base}/hook"), format!("{base}/gate")))
+    }
+
+    /// Whose signature callbacks must have.
+    pub fn trust(&self, secret: &str) {
+        secret.clone_into(&mut self.mail().secret);
+    }
+
+    /// Callbacks of `wanted` that did not come, and the number of those that came.
+    pub fn missing(&self, wanted: &BTreeSet<Callback>) -> (Vec<Callback>, usize) {
+        let mail = self.mail();
+        let came: BTreeSet<&Callback> = mail.callbacks.values().collect();
+        (wanted.iter().filter(|c| !came.contains(c)).cloned().collect(), mail.callbacks.len())
     }
 
     fn mail(&self) -> MutexGuard<'_, Mail> {
@@ -82,6 +127,23 @@ impl Inbox {
             mail.wrong.get_or_insert(format!("a webhook under id {header:?} with another in its body"));
             return;
         };
+        Inbox::count_in(&mut mail, id, attempt, body);
+    }
+
+    fn receive_callback(&self, delivery: Option<&str>, attempt: &str, body: &[u8]) {
+        let mut mail = self.mail();
+        let signed = SignedBody::read(body).is_ok_and(|b| b.verify(&[mail.secret.as_bytes()]).is_ok());
+        let parsed: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
+        let (Some(delivery), Some(callback), true) = (delivery, Callback::read(&parsed), signed) else {
+            let shown = String::from_utf8_lossy(body);
+            mail.wrong.get_or_insert(format!("a callback {delivery:?}, signed well: {signed}: {shown}"));
+            return;
+        };
+        mail.callbacks.insert(delivery.to_owned(), callback);
+        Inbox::count_in(&mut mail, delivery, attempt, body);
+    }
+
+    fn count_in(mail: &mut Mail, id: &str, attempt: &str, body: &[u8]) {
         let mut hasher = DefaultHasher::new();
         body.hash(&mut hasher);
         let (life, attempt) = (mail.life, attempt.to_owned());
@@ -117,9 +179,41 @@ async fn take(State(inbox): State<Inbox>, headers: HeaderMap, body: Bytes) -> St
     StatusCode::OK
 }
 
+async fn take_callback(State(inbox): State<Inbox>, headers: HeaderMap, body: Bytes) -> StatusCode {
+    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let attempt = header("x-gate-delivery-attempt").unwrap_or("?");
+    inbox.receive_callback(header("x-gate-delivery"), attempt, &body);
+    StatusCode::OK
+}
+
 #[cfg(test)]
 mod tests {
-    use super::Inbox;
+    use super::{Callback, Inbox};
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn callbacks_are_read_and_must_be_signed() {
+        use api_gate::signature::{Variant, seal};
+        let body = serde_json::json!({
+            "meta": { "payment_id": "a" },
+            "data": { "operations": [
+                { "type": "sale", "status": "success" }, { "type": "refund", "status": "processing" }
+            ] },
+        });
+        let body =
+            |secret: &[u8]| seal(body.as_object().cloned().unwrap_or_default(), secret, Variant::Folded);
+        let inbox = Inbox::default();
+        inbox.trust("secret");
+        inbox.receive_callback(Some("del_1"), "1", body(b"secret").as_bytes());
+        let wanted = BTreeSet::from([
+            Callback::new("a", "operations", "sale:success,refund:processing"),
+            Callback::new("a", "transaction", "success"),
+        ]);
+        let missing = vec![Callback::new("a", "transaction", "success")];
+        assert_eq!((inbox.missing(&wanted), inbox.count()), ((missing, 1), Ok((1, 0))));
+        inbox.receive_callback(Some("del_2"), "1", body(b"other").as_bytes());
+        assert!(inbox.count().expect_err("unsigned").contains("signed well: false"));
+    }
 
     #[test]
     fn repeats_need_a_death_between_them() {

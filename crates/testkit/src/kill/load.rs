@@ -1,7 +1,9 @@
-//! Clients that pay, capture, cancel and refund until the gateway dies under them. Everything
-//! that was sent is written down.
+//! Clients that pay, capture, cancel, refund and pay out until the gateway dies under them, over REST v2
+//! and over Gate. Everything that was sent is written down.
 
 use super::client::{Client, Failure, Reply};
+use super::gate::SignedAs;
+use crate::signer::Signer;
 use crate::{Random, form_body};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,23 +15,33 @@ pub struct Sent {
     pub path: String,
     pub form: String,
     pub reply: Option<Reply>,
+    /// What it asks for, if it is a signed body of Gate.
+    pub signed: Option<SignedAs>,
 }
 
 impl Sent {
+    /// Sends it, for the first time or again.
+    pub fn send(&self, client: &mut Client) -> Result<Reply, Failure> {
+        match self.signed {
+            None => client.post(&self.path, &self.key, &self.form),
+            Some(_) => client.post_signed(&self.path, &self.form),
+        }
+    }
+
     pub fn makes_a_payment(&self) -> bool {
-        self.path == CREATE
+        self.signed.is_none() && self.path == CREATE
     }
 
     pub fn makes_a_refund(&self) -> bool {
-        self.path == REFUND
+        self.signed.is_none() && self.path == REFUND
     }
 }
 
 const REFUND: &str = "/v2/refunds";
-const CREATE: &str = "/v2/payment_intents";
+pub(super) const CREATE: &str = "/v2/payment_intents";
 
 /// Why a client stops.
-enum Stop {
+pub(super) enum Stop {
     /// The gateway is gone.
     Gone,
     /// An answer that no client may get.
@@ -37,13 +49,16 @@ enum Stop {
 }
 
 /// One client of one round.
-struct Payer<'a> {
-    client: Client,
-    random: Random,
+pub(super) struct Payer<'a> {
+    pub client: Client,
+    pub random: Random,
     /// What all keys of this client begin with.
-    name: String,
-    count: usize,
-    sent: Vec<Sent>,
+    pub name: String,
+    pub count: usize,
+    pub sent: Vec<Sent>,
+    pub shop: &'a Signer,
+    /// Where callbacks go.
+    pub inbox: &'a str,
     over: &'a AtomicBool,
 }
 
@@ -54,6 +69,7 @@ struct Payer<'a> {
 /// That of `meanwhile`; or the first answer that is neither a success nor the decline that was asked for.
 pub fn run(
     clients: Vec<Client>,
+    (shop, inbox): (&Signer, &str),
     seed: u64,
     round: usize,
     meanwhile: impl FnOnce() -> Result<(), String>,
@@ -68,6 +84,8 @@ pub fn run(
                 name: format!("kill-{round}-{n}"),
                 count: 0,
                 sent: Vec::new(),
+                shop,
+                inbox,
                 over,
             };
             let all = &all;
@@ -100,33 +118,33 @@ impl Payer<'_> {
     }
 
     /// Sends a request and returns the payment's or refund's id from its answer.
-    fn post(&mut self, path: &str, form: &[(&str, &str)], status: u16) -> Result<String, Stop> {
+    pub(super) fn post(&mut self, path: &str, form: &[(&str, &str)], status: u16) -> Result<String, Stop> {
         self.count += 1;
         let key = format!("{}-{}", self.name, self.count);
         let form = form_body(form);
-        let mut sent = Sent { key, path: path.to_owned(), form, reply: None };
-        match self.client.post(&sent.path, &sent.key, &sent.form) {
+        let shown = format!("POST {path} {form}");
+        let reply = self.deliver(Sent { key, path: path.to_owned(), form, reply: None, signed: None })?;
+        if reply.status != status {
+            return Err(Stop::Wrong(format!("{shown}: {}, not {status}: {}", reply.status, reply.body)));
+        }
+        let json = reply.json();
+        let id = json["id"].as_str().or(json["error"]["payment_intent"]["id"].as_str());
+        id.map(str::to_owned).ok_or_else(|| Stop::Wrong(format!("{shown}: no id in {}", reply.body)))
+    }
+
+    /// Sends what is then written down, with its answer if one comes.
+    pub(super) fn deliver(&mut self, mut sent: Sent) -> Result<Reply, Stop> {
+        let reply = match sent.send(&mut self.client) {
             Err(Failure::NotSent(_)) => return Err(Stop::Gone),
             Err(Failure::NoAnswer(_)) => {
                 self.sent.push(sent);
                 return Err(Stop::Gone);
             }
-            Ok(reply) => sent.reply = Some(reply),
-        }
-        let shown = format!("POST {path} {}", sent.form);
-        let reply = sent.reply.clone();
+            Ok(reply) => reply,
+        };
+        sent.reply = Some(reply.clone());
         self.sent.push(sent);
-        match reply {
-            Some(reply) if reply.status == status => {
-                let json = reply.json();
-                let id = json["id"].as_str().or(json["error"]["payment_intent"]["id"].as_str());
-                id.map(str::to_owned).ok_or_else(|| Stop::Wrong(format!("{shown}: no id in {}", reply.body)))
-            }
-            Some(reply) => {
-                Err(Stop::Wrong(format!("{shown}: {}, not {status}: {}", reply.status, reply.body)))
-            }
-            None => Err(Stop::Gone),
-        }
+        Ok(reply)
     }
 
     /// One payment's story.
@@ -138,7 +156,10 @@ impl Payer<'_> {
         let confirmed = [&basics[..], &[("confirm", "true")]].concat();
         let held = [&confirmed[..], &[("capture_method", "manual")]].concat();
         let of = |id: &str, command: &str| format!("{CREATE}/{id}/{command}");
-        match self.random.below(8) {
+        match self.random.below(13) {
+            8 | 9 => self.sell_on_a_page()?,
+            10 => drop(self.open_page(amount)?),
+            11 | 12 => self.pay_out()?,
             0 => {
                 let id = self.post(CREATE, &basics, 201)?;
                 self.post(&of(&id, "confirm"), &[], 200)?;

@@ -2,6 +2,7 @@
 
 use super::client::Client;
 use crate::Db;
+use crate::signer::Signer;
 use std::fs::{self, File, OpenOptions};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -28,14 +29,18 @@ fn program() -> Result<PathBuf, String> {
     found.ok_or_else(|| format!("PAYMENTGATE_BIN names {}, which is no file", named.display()))
 }
 
-/// Address and secret key out of what the demo prints once it serves.
-fn greeted(text: &str) -> Option<(SocketAddr, String)> {
+/// Address, secret key and Gate service out of what the demo prints once it serves.
+fn greeted(text: &str) -> Option<(SocketAddr, String, Signer)> {
     let value = |name: &str| {
         let line = text.lines().find_map(|line| line.strip_prefix(&format!("  {name} ")));
         line.map(str::trim)
     };
     let api = value("API")?.strip_prefix("http://")?.strip_suffix("/v2")?;
-    Some((api.parse().ok()?, value("Secret key")?.to_owned()))
+    let service = value("Gate service")?.split_whitespace().next()?.parse().ok()?;
+    let shop = Signer { service, secret: value("Gate secret")?.to_owned() };
+    // The last line of all: what stands before it is whole.
+    value("Keys kept in")?;
+    Some((api.parse().ok()?, value("Secret key")?.to_owned(), shop))
 }
 
 /// Where a gateway keeps its data, over all its lives.
@@ -96,7 +101,8 @@ impl Home {
             .stderr(log)
             .spawn()
             .map_err(fault)?;
-        Ok(Process { child, api: SocketAddr::from(([127, 0, 0, 1], 0)), key: String::new() })
+        let shop = Signer { service: 0, secret: String::new() };
+        Ok(Process { child, api: SocketAddr::from(([127, 0, 0, 1], 0)), key: String::new(), shop })
     }
 
     /// Starts a gateway and waits until it answers to the demo merchant's key, and the merchant's tier is in
@@ -106,11 +112,11 @@ impl Home {
         let started = Instant::now();
         loop {
             let printed = fs::read_to_string(self.printed_path()).unwrap_or_default();
-            if let Some((api, key)) = greeted(&printed) {
+            if let Some((api, key, shop)) = greeted(&printed) {
                 let mut client = Client::new(api, &key);
                 let served = client.get("/v2/balance").is_ok_and(|reply| reply.status == 200);
                 if served && client.limit == Some(TIER_LIMIT) {
-                    (process.api, process.key) = (api, key);
+                    (process.api, process.key, process.shop) = (api, key, shop);
                     return Ok(process);
                 }
             }
@@ -146,6 +152,8 @@ pub struct Process {
     pub api: SocketAddr,
     /// Secret test key of the demo merchant.
     pub key: String,
+    /// Its Gate service.
+    pub shop: Signer,
 }
 
 impl Process {
@@ -192,9 +200,13 @@ mod tests {
 
     #[test]
     fn the_greeting_is_read_when_it_is_whole() {
-        let text = "\n  API               http://127.0.0.1:4711/v2\n  Admin             x\n  Secret key        sk_test_1\n";
-        let (api, key) = greeted(text).expect("whole");
+        let text = "\n  API               http://127.0.0.1:4711/v2\n  Admin             x\n  Secret key        sk_test_1\n  \
+                    Gate service      7 (calls at x)\n  Gate secret       s3cret\n  Keys kept in      y\n";
+        let (api, key, shop) = greeted(text).expect("whole");
         assert_eq!((api.port(), key.as_str()), (4711, "sk_test_1"));
-        assert!(greeted(&text[..60]).is_none());
+        assert_eq!((shop.service, shop.secret.as_str()), (7, "s3cret"));
+        for end in [60, text.len() - 20] {
+            assert!(greeted(&text[..end]).is_none(), "{end}");
+        }
     }
 }

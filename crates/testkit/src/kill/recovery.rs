@@ -1,15 +1,18 @@
 //! What must be true after a kill, and after the last one.
 
 use super::client::{Client, Failure, Reply};
+use super::gate::{Made, SignedAs};
+use super::inbox::Callback;
 use super::load::Sent;
 use super::process::Process;
 use super::{CLIENTS, Run, SUBSCRIBED};
-use crate::Db;
+use crate::{Db, signer};
 use serde_json::Value;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 use store::StoreError;
 use store::sandbox::ChargeState;
+use store::sandbox_payouts::SandboxPayout;
 use tokio::runtime::Runtime;
 
 /// How long a request that was cut off may wait for what became of its provider call. A node of a shared
@@ -20,8 +23,14 @@ const DELIVERED_WITHIN: Duration = Duration::from_secs(180);
 const POLL: Duration = Duration::from_millis(50);
 const PAGES_MAX: usize = 100_000;
 
-/// Payment, captured and refunded of each charge, by its id.
-pub type Charges = HashMap<String, (String, i64, i64)>;
+/// What the gateway shows in the end, for a comparison with the provider's own tables.
+#[derive(Default)]
+pub struct Books {
+    /// Payment, captured and refunded of each charge, by its id.
+    charges: HashMap<String, (String, i64, i64)>,
+    /// Amount of each payout, and whether it was paid, by its id.
+    payouts: HashMap<String, (i64, bool)>,
+}
 
 /// What the answers to a payment's requests said last.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -78,13 +87,18 @@ fn each_of(
 }
 
 fn send(client: &mut Client, sent: &Sent) -> Result<Reply, String> {
-    client.post(&sent.path, &sent.key, &sent.form).map_err(told)
+    sent.send(client).map_err(told)
 }
 
-/// Asks for an answer again that was given before.
+/// Asks for an answer again that was given before. A signed body has no stored answer: it names the same
+/// transaction or operation, as it is by now.
 fn replay(client: &mut Client, sent: &Sent, reply: &Reply) -> Result<(), String> {
     let again = send(client, sent)?;
-    if again == (Reply { replayed: true, ..reply.clone() }) {
+    let alike = match sent.signed {
+        None => again == (Reply { replayed: true, ..reply.clone() }),
+        Some(_) => sent.made(&again).is_some() && sent.made(&again) == sent.made(reply),
+    };
+    if alike {
         return Ok(());
     }
     Err(format!(
@@ -100,7 +114,12 @@ fn settle(client: &mut Client, sent: &mut Sent) -> Result<bool, String> {
     loop {
         let reply = send(client, sent)?;
         match reply.status {
-            200 | 201 | 402 => {
+            _ if sent.made(&reply).is_some() => {
+                sent.reply = Some(reply);
+                return Ok(waited);
+            }
+            409 if sent.signed.is_some() && since.elapsed() < RECONCILED_WITHIN => waited = true,
+            200 | 201 | 402 if sent.signed.is_none() => {
                 sent.reply = Some(reply);
                 return Ok(waited);
             }
@@ -139,6 +158,14 @@ fn promises(all: &[Sent]) -> Result<HashMap<String, Promised>, String> {
     let mut payments: HashMap<String, Promised> = HashMap::new();
     for sent in all {
         let json = sent.reply.as_ref().map(Reply::json).unwrap_or_default();
+        if let Some(signed) = &sent.signed {
+            if let SignedAs::Refund { payment, amount, .. } = signed {
+                let promised = payments.entry(payment.clone()).or_default();
+                promised.refunds += 1;
+                promised.refunded += amount;
+            }
+            continue;
+        }
         if sent.makes_a_refund() {
             let promised = payments.entry(text(&json, "payment_intent").to_owned()).or_default();
             promised.refunds += 1;
@@ -170,6 +197,47 @@ fn kept(shown: &Value, promised: &Promised) -> Result<(), String> {
     Err(format!("{} is {got:?}, but its requests were answered with {promised:?}", text(shown, "id")))
 }
 
+/// Asks for a transaction's status until it is `expected`; the transaction then.
+fn await_status(client: &mut Client, question: &str, expected: &str) -> Result<Value, String> {
+    let since = Instant::now();
+    loop {
+        let reply = client.post_signed(signer::STATUS, question).map_err(told)?;
+        let shown = reply.json()["data"].take();
+        if reply.status == 200 && text(&shown, "status") == expected {
+            return Ok(shown);
+        }
+        if reply.status != 200 || since.elapsed() > RECONCILED_WITHIN {
+            return Err(format!("a transaction is not {expected}: {} {}", reply.status, reply.body));
+        }
+        std::thread::sleep(POLL);
+    }
+}
+
+fn number_of_operations(shown: &Value) -> usize {
+    shown["operations"].as_array().map_or(0, Vec::len)
+}
+
+/// One sale or payout, and one for each refund.
+fn expected_operations(made: &Made, name: &str) -> usize {
+    1 + made.refunds.get(name).map_or(0, Vec::len)
+}
+
+/// Each payout is at the provider once, and paid once or not at all.
+fn compare_payouts(known: &[SandboxPayout], ours: &HashMap<String, (i64, bool)>) -> Result<(), String> {
+    for theirs in known {
+        let expected =
+            ours.get(&theirs.payout).map(|(amount, paid)| (*amount, if *paid { *amount } else { 0 }));
+        if expected != Some((theirs.amount, theirs.paid)) {
+            return Err(format!("the sandbox has {theirs:?}, the gateway {expected:?}"));
+        }
+    }
+    if known.len() == ours.len() {
+        Ok(())
+    } else {
+        Err(format!("the sandbox has {} payouts, the gateway {}", known.len(), ours.len()))
+    }
+}
+
 impl Run {
     /// After a restart: sound books, every answer again, an answer to everything that was cut off, and
     /// payments that are what their answers said.
@@ -190,6 +258,7 @@ impl Run {
         self.report.acknowledged += sent.len() - cut_off;
         self.report.replays += sent.len();
         self.report.waited += waited.into_inner();
+        Made::of(&sent)?;
         let mut payments: Vec<(String, Promised)> = promises(&sent)?.into_iter().collect();
         in_parallel(gateway, &mut payments, |client, (id, promised)| {
             kept(&read(client, &format!("/v2/payment_intents/{id}?expand[]=latest_charge"))?, promised)
@@ -199,8 +268,8 @@ impl Run {
     }
 
     /// After the last round: every answer of all rounds again, every payment, every event; then an
-    /// orderly stop. The charges as shown.
-    pub(super) fn finish(&mut self, gateway: Process) -> Result<Charges, String> {
+    /// orderly stop. The charges and payouts as shown.
+    pub(super) fn finish(&mut self, gateway: Process) -> Result<Books, String> {
         let mut answered = std::mem::take(&mut self.answered);
         in_parallel(&gateway, &mut answered, |client, sent| {
             let reply = sent.reply.clone().ok_or("a request without an answer")?;
@@ -209,24 +278,17 @@ impl Run {
         self.report.replays += answered.len();
         let client = &mut gateway.client();
         let promised = promises(&answered)?;
-        let mut unseen = promised.clone();
-        self.report.payments = each_of(client, "/v2/payment_intents?expand[]=data.latest_charge", |shown| {
-            let id = text(shown, "id");
-            kept(
-                shown,
-                &unseen.remove(id).ok_or_else(|| format!("{id} is listed, but was not made (again)"))?,
-            )
-        })?;
-        if let Some(id) = unseen.keys().next() {
-            return Err(format!("{} payments are lost, {id} among them", unseen.len()));
-        }
+        let made = Made::of(&answered)?;
+        let tried = self.each_payment(client, &promised, &made)?;
         self.report.refunds = promised.values().map(|p| p.refunds).sum();
         self.report.captured = promised.values().filter(|p| p.received > 0).count();
         let failures =
             answered.iter().filter(|sent| sent.reply.as_ref().is_some_and(|r| r.status == 402)).count();
-        self.await_events(client, &promised, failures)?;
+        let payouts = self.await_transactions(&gateway, &made, &tried)?;
+        let wanted = made.callbacks(&tried);
+        self.await_events(&mut gateway.client(), &promised, failures, &wanted)?;
         // A new connection: the other one may have been idle for too long by now.
-        let mut charges = Charges::new();
+        let mut charges = HashMap::new();
         each_of(&mut gateway.client(), "/v2/charges", |charge| {
             let money = (number(charge, "amount_captured"), number(charge, "amount_refunded"));
             let payment = text(charge, "payment_intent").to_owned();
@@ -235,16 +297,86 @@ impl Run {
         })?;
         gateway.stop()?;
         self.home.verify_books()?;
-        Ok(charges)
+        Ok(Books { charges, payouts })
+    }
+
+    /// Every payment is as promised and listed once, and none but those that were made: the pages on which a
+    /// try was made by our name, each with its total if it was paid.
+    fn each_payment(
+        &mut self,
+        client: &mut Client,
+        promised: &HashMap<String, Promised>,
+        made: &Made,
+    ) -> Result<HashMap<String, Option<i64>>, String> {
+        let (mut unseen, mut pages, mut tried) = (promised.clone(), made.pages.clone(), HashMap::new());
+        self.report.payments = each_of(client, "/v2/payment_intents?expand[]=data.latest_charge", |shown| {
+            let (id, page) = (text(shown, "id"), text(&shown["metadata"], "payment_id"));
+            let known = unseen.remove(id);
+            if !page.is_empty() && !pages.remove(page) {
+                return Err(format!("{id} is a second page {page}, or was never asked for"));
+            }
+            if known.is_some() && !page.is_empty() {
+                let total = (number(shown, "amount_received") > 0).then(|| number(shown, "amount"));
+                tried.insert(page.to_owned(), total);
+            }
+            let open = || Promised { status: "requires_payment_method".to_owned(), ..Promised::default() };
+            let promised = known.or_else(|| (!page.is_empty()).then(open));
+            kept(shown, &promised.ok_or_else(|| format!("{id} is listed, but was not made (again)"))?)
+        })?;
+        self.report.pages = made.pages.len();
+        match unseen.keys().chain(&pages).next() {
+            None => Ok(tried),
+            Some(id) => Err(format!("{} payments are lost, {id} among them", unseen.len() + pages.len())),
+        }
+    }
+
+    /// Every transaction that was acknowledged is there under its uuid and our name, and comes to the status
+    /// that it must have; the payouts among them.
+    fn await_transactions(
+        &mut self,
+        gateway: &Process,
+        made: &Made,
+        tried: &HashMap<String, Option<i64>>,
+    ) -> Result<HashMap<String, (i64, bool)>, String> {
+        let payouts = std::sync::Mutex::new(HashMap::new());
+        let mut all: Vec<(String, String)> =
+            made.transactions.iter().filter_map(|(name, uuid)| Some((name.clone(), uuid.clone()?))).collect();
+        in_parallel(gateway, &mut all, |client, (name, uuid)| {
+            let back: i64 =
+                made.refunds.get(name.as_str()).into_iter().flatten().map(|(_, amount)| amount).sum();
+            let expected = match (made.payouts.get(name.as_str()), tried.get(name.as_str())) {
+                (Some((_, ends)), _) => ends,
+                (None, None) => "created",
+                (None, Some(None)) => "processing",
+                (None, Some(Some(_))) if back == 0 => "success",
+                (None, Some(Some(total))) if back < *total => "partially_refunded",
+                (None, Some(Some(_))) => "refunded",
+            };
+            let shown = await_status(client, &gateway.shop.status(uuid), expected)?;
+            if text(&shown, "payment_id") != name
+                || number_of_operations(&shown) != expected_operations(made, name)
+            {
+                return Err(format!("{name} is not what was asked for: {shown}"));
+            }
+            if let Some((amount, ends)) = made.payouts.get(name.as_str()) {
+                let id = text(&shown["operations"][0], "payment_system_transaction_id").to_owned();
+                let mut payouts = payouts.lock().map_err(|_| "a client panicked".to_owned())?;
+                payouts.insert(id, (*amount, *ends == "success"));
+            }
+            Ok(())
+        })?;
+        self.report.payouts = made.payouts.len();
+        payouts.into_inner().map_err(|_| "a client panicked".to_owned())
     }
 
     /// There is one event for each end of a payment, each failure and each refund, and each reaches the
-    /// receiver.
+    /// receiver; so does each callback of Gate in `wanted`, once, and no other.
     fn await_events(
         &mut self,
         client: &mut Client,
         promised: &HashMap<String, Promised>,
         failures: usize,
+        wanted: &BTreeSet<Callback>,
     ) -> Result<(), String> {
         let mut events = Vec::new();
         for event in SUBSCRIBED {
@@ -274,23 +406,41 @@ impl Run {
             }
             std::thread::sleep(POLL);
         }
-        let (arrived, repeats) = self.inbox.count()?;
-        if arrived != events.len() {
-            return Err(format!("{arrived} events were delivered, but {} exist", events.len()));
+        loop {
+            let (missing, _) = self.inbox.missing(wanted);
+            let Some(first) = missing.first() else { break };
+            if since.elapsed() > DELIVERED_WITHIN {
+                return Err(format!(
+                    "{} of {} callbacks did not come, {first:?} among them",
+                    missing.len(),
+                    wanted.len()
+                ));
+            }
+            std::thread::sleep(POLL);
         }
-        (self.report.events, self.report.repeats) = (arrived, repeats);
+        let ((_, callbacks), (arrived, repeats)) = (self.inbox.missing(wanted), self.inbox.count()?);
+        if callbacks != wanted.len() || arrived != events.len() + callbacks {
+            return Err(format!(
+                "{arrived} events and callbacks were delivered, {callbacks} callbacks among them, but there are {} and {}",
+                events.len(),
+                wanted.len()
+            ));
+        }
+        (self.report.events, self.report.callbacks, self.report.repeats) = (events.len(), callbacks, repeats);
         Ok(())
     }
 
     /// The sandbox's own tables: each attempt submitted once, captured at most once and for what the
-    /// gateway says, and no payment captured by two attempts.
+    /// gateway says, no payment captured by two attempts, and no account paid twice.
     pub(super) fn compare_provider(
         &mut self,
         runtime: &Runtime,
         db: &Db,
-        charges: &Charges,
+        books: &Books,
     ) -> Result<(), String> {
-        let store = db.open();
+        let (store, charges) = (db.open(), &books.charges);
+        let paid_out = runtime.block_on(store.read(store::sandbox_payouts::all));
+        compare_payouts(&paid_out.map_err(|e: StoreError| e.to_string())?, &books.payouts)?;
         let known = runtime.block_on(store.read(store::sandbox::all_charges));
         let known = known.map_err(|e: StoreError| format!("the sandbox's tables: {e}"))?;
         let mut captured_for: HashMap<&str, &str> = HashMap::new();

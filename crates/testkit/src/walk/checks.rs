@@ -2,6 +2,8 @@
 //! and the provider's own tables.
 
 use super::{Step, Walk, same};
+use domain::currency::Currency;
+use domain::ledger::{AccountKey, AccountKind};
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
 use store::StoreError;
@@ -29,7 +31,7 @@ impl Walk {
             let got = [number(charge, "amount_captured"), number(charge, "amount_refunded")];
             same(format!("captured and refunded of the charge of {id}"), got, [p.received, p.refunded])?;
         }
-        Ok(())
+        self.compare_page(i).await
     }
 
     /// A payment as an answer or a list shows it.
@@ -64,6 +66,19 @@ impl Walk {
                 same(format!("{field} in {currency}"), got, expected)?;
             }
         }
+        self.compare_transit().await
+    }
+
+    /// What was taken for payouts that are not paid yet, with their fees.
+    async fn compare_transit(&mut self) -> Step<()> {
+        for name in self.model.balances.keys() {
+            let currency = Currency::parse(name).map_err(|e| e.to_string())?;
+            let scope = self.app.scope();
+            let account = AccountKey { scope, currency, kind: AccountKind::PayoutTransit, owner: None };
+            let read = self.app.store.write(move |tx| store::ledger::lock_balance(tx, account)).await;
+            let held = read.map_err(|e| format!("{e:?}"))?.saturating_neg();
+            same(format!("in transit in {name}"), held, self.model.in_transit(name))?;
+        }
         Ok(())
     }
 
@@ -79,6 +94,9 @@ impl Walk {
         self.touched.clear();
         for i in 0..self.model.payments.len() {
             self.compare_payment(i).await?;
+        }
+        for n in 0..self.model.payouts.len() {
+            self.compare_payout(n).await?;
         }
         self.compare_balances().await?;
         self.compare_payment_list().await?;
@@ -219,13 +237,17 @@ impl Walk {
         Ok(())
     }
 
-    /// Balance transactions: one for each capture, refund and failed refund; they sum to the balances.
+    /// Balance transactions: one for each capture, refund, payout and failure of the last two; they sum to the
+    /// balances.
     async fn compare_history(&mut self) -> Step<()> {
         let listed = self.all_of("/v2/balance/history").await?;
         let payments = &self.model.payments;
         let refunds = || payments.iter().flat_map(|p| &p.refunds);
         let captured = payments.iter().filter(|p| p.received > 0).count();
-        let expected = captured + refunds().count() + refunds().filter(|r| r.status == "failed").count();
+        let payouts = || self.model.payouts.iter().filter(|p| !p.refused);
+        let out = payouts().count() + payouts().filter(|p| p.status == "failed").count();
+        let expected =
+            captured + refunds().count() + refunds().filter(|r| r.status == "failed").count() + out;
         same("balance transactions", listed.len(), expected)?;
         let mut sums: BTreeMap<&str, (i64, i64)> = BTreeMap::new();
         for entry in &listed {
@@ -248,6 +270,10 @@ impl Walk {
         let payments = &self.model.payments;
         let refunds =
             |status: &str| payments.iter().flat_map(|p| &p.refunds).filter(|r| r.status == status).count();
+        let payouts = |status: Option<&str>| {
+            let made = self.model.payouts.iter().filter(|p| !p.refused);
+            made.filter(|p| status.is_none_or(|s| p.status == s)).count()
+        };
         let in_status = |status: &str| payments.iter().filter(|p| p.status == status).count();
         let expected = [
             ("payment_intent.created", payments.len()),
@@ -257,6 +283,9 @@ impl Walk {
             ("refund.created", payments.iter().map(|p| p.refunds.len()).sum()),
             ("refund.failed", refunds("failed")),
             ("charge.refunded", refunds("succeeded")),
+            ("payout.created", payouts(None)),
+            ("payout.paid", payouts(Some("success"))),
+            ("payout.failed", payouts(Some("failed"))),
         ];
         for (event, count) in expected {
             let listed = self.all_of(&format!("/v2/events?type={event}")).await?;
@@ -281,6 +310,9 @@ impl Walk {
         self.seal().await?;
         self.compare_books().await?;
         self.compare_provider().await?;
+        self.compare_payouts_at_provider().await?;
+        self.report.pages = self.model.payments.iter().filter(|p| p.page.is_some()).count();
+        self.report.payouts = self.model.payouts.len();
         let refunds = self.model.payments.iter().map(|p| p.refunds.len()).sum();
         self.report.payments = self.model.payments.len();
         self.report.captured = self.model.payments.iter().filter(|p| p.received > 0).count();
@@ -350,5 +382,19 @@ impl Walk {
             same(format!("{} at the provider", refund.id), state.as_deref(), Some(refund.at_provider()))?;
         }
         Ok(())
+    }
+
+    /// The provider's own table of payouts: each that was not refused is there once and paid out what we say.
+    async fn compare_payouts_at_provider(&mut self) -> Step<()> {
+        let read = self.app.store.read(store::sandbox_payouts::all).await;
+        let mut theirs: HashMap<String, store::sandbox_payouts::SandboxPayout> =
+            read.map_err(|e| format!("{e:?}"))?.into_iter().map(|p| (p.payout.clone(), p)).collect();
+        for payout in self.model.payouts.iter().filter(|p| !p.refused) {
+            let known = theirs.remove(&payout.id).ok_or_else(|| format!("{} never got there", payout.id))?;
+            let paid = if payout.status == "success" { payout.amount } else { 0 };
+            let what = format!("amount and paid of {} at the provider", payout.id);
+            same(what, (known.amount, known.paid), (payout.amount, paid))?;
+        }
+        same("payouts that only the provider knows", theirs.len(), 0)
     }
 }

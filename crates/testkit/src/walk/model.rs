@@ -1,6 +1,9 @@
 //! What the documents say must happen, in plain integers. Nothing here calls the product: a mistake in
 //! its rules must not be repeated in what it is compared with.
 
+pub mod gate;
+
+use gate::{Page, Payout};
 use std::collections::BTreeMap;
 
 pub const DAY: i64 = 86_400;
@@ -84,6 +87,10 @@ pub struct Payment {
     pub failure: Option<&'static str>,
     pub failures: usize,
     pub refunds: Vec<Refund>,
+    /// Of one that was made through Gate.
+    pub page: Option<Page>,
+    /// How each try went, in Gate's words.
+    pub tries: Vec<&'static str>,
     method: Option<Method>,
     /// What the provider will say about the attempt under way.
     waiting: Option<Script>,
@@ -128,6 +135,7 @@ pub struct Model {
     pub customers: Vec<Option<usize>>,
     /// Unix seconds of each test clock.
     pub clocks: Vec<i64>,
+    pub payouts: Vec<Payout>,
 }
 
 /// 2.9 % of what was captured, rounded half up, and 25; never more than was captured.
@@ -170,6 +178,8 @@ impl Payment {
             failure: None,
             failures: 0,
             refunds: Vec::new(),
+            page: None,
+            tries: Vec::new(),
             method: None,
             waiting: None,
             attempts: 0,
@@ -198,15 +208,29 @@ impl Payment {
         foreign.then_some("payment_method_customer_mismatch")
     }
 
+    /// A page whose payer has no try left ends with its last one.
     fn fail(&mut self, code: &'static str) {
         self.status = "requires_payment_method";
         self.method = None;
         self.waiting = None;
         self.failure = Some(code);
         self.failures += 1;
+        self.try_ends("external_error");
+        if self.page.as_ref().is_some_and(|page| self.attempts >= page.attempts_max) {
+            self.cancel();
+        }
+    }
+
+    fn try_ends(&mut self, how: &'static str) {
+        if let Some(latest) = self.tries.last_mut() {
+            *latest = how;
+        }
     }
 
     fn cancel(&mut self) {
+        if self.status == "requires_action" {
+            self.try_ends("internal_error");
+        }
         self.status = "canceled";
         self.capturable = 0;
         self.capture_before = None;
@@ -263,6 +287,10 @@ impl Model {
             return refuse("payment_intent_payment_attempt_limit");
         }
         p.attempts += 1;
+        if p.status == "requires_action" {
+            p.try_ends("internal_error");
+        }
+        p.tries.push("processing");
         p.status = "processing";
         p.waiting = None;
         p.failure = None;
@@ -322,6 +350,7 @@ impl Model {
         let now = self.time_of(i);
         let p = &mut self.payments[i];
         p.status = "succeeded";
+        p.try_ends("success");
         p.received = captured;
         p.capturable = 0;
         p.capture_before = None;
@@ -353,9 +382,12 @@ impl Model {
     }
 
     /// A new amount makes what the payer was asked to agree to void: a challenge ends, and the payment
-    /// must be confirmed again.
+    /// must be confirmed again. The terms of a page stand.
     pub fn update_amount(&mut self, i: usize, amount: i64) -> Expected {
         let p = &mut self.payments[i];
+        if p.page.is_some() {
+            return refuse("payment_intent_terms_fixed");
+        }
         if !OPEN.contains(&p.status) {
             return refuse(STATE);
         }
@@ -409,7 +441,7 @@ impl Model {
         if p.status != "succeeded" {
             return refuse("charge_not_refundable");
         }
-        let left = p.received - p.refunded;
+        let left = p.refundable() - p.refunded;
         if left == 0 {
             return refuse("charge_already_refunded");
         }
@@ -437,6 +469,7 @@ impl Model {
 
     /// Every question to the provider that waits on the wall clock is asked and answered.
     pub fn ask_provider(&mut self) {
+        self.settle_payouts();
         for i in 0..self.payments.len() {
             match self.payments[i].waiting {
                 Some(Script::Lost(Truth::Approved)) => drop(self.approve(i, false)),
@@ -487,6 +520,7 @@ impl Model {
             if p.capture_before.is_some_and(|t| t <= to) {
                 p.cancel();
             }
+            p.expire(to);
         }
         self.clocks[clock] = to;
     }

@@ -58,3 +58,60 @@ fn authorisations_lapse_after_seven_days() {
     assert_eq!((model.payments[0].status, model.payments[0].capturable), ("canceled", 0));
     assert_eq!(model.capture(0, None), refuse(STATE));
 }
+
+#[test]
+fn a_page_ends_with_the_last_try_and_keeps_the_cost() {
+    let mut model = Model::default();
+    model.purchase("page", 1_000, "eur", None);
+    assert_eq!(model.payments[0].amount, 1_054);
+    let declined = Method { script: Script::Decline("card_declined"), ..card().expect("a card") };
+    let page = |model: &Model| model.payments[0].page.clone().expect("a page");
+    assert_eq!(model.payments[0].operations(&page(&model)), [("sale", "init", 1_054)]);
+    model.pay_page(0, declined.clone());
+    assert_eq!(model.payments[0].transaction(&page(&model)), "processing");
+    model.pay_page(0, card().expect("a card"));
+    assert_eq!(model.payments[0].transaction(&page(&model)), "success");
+    model.balances.get_mut("eur").expect("a balance").available = 10_000;
+    assert_eq!((model.gate_refund(0, 1_001), model.gate_refund(0, 1_000)), (422, 200));
+    assert_eq!(model.payments[0].transaction(&page(&model)), "refunded");
+    model.purchase("other", 500, "usd", None);
+    for _ in 0..gate::ATTEMPTS_MAX {
+        model.pay_page(1, declined.clone());
+    }
+    assert_eq!((model.payments[1].amount, model.payments[1].status), (500, "canceled"));
+}
+
+#[test]
+fn pages_expire_unless_the_provider_is_asked() {
+    let mut model = Model { clocks: vec![0], customers: vec![Some(0)], ..Model::default() };
+    let lost = Method { script: Script::Lost(Truth::Declined("card_declined")), ..card().expect("a card") };
+    for _ in 0..2 {
+        model.purchase("page", 1_000, "eur", Some(0));
+    }
+    model.pay_page(1, lost);
+    model.advance(0, gate::OPEN_FOR - 1);
+    assert_eq!(model.payments[0].status, "requires_payment_method");
+    model.advance(0, gate::OPEN_FOR);
+    assert_eq!([0, 1].map(|i| model.payments[i].status), ["canceled", "processing"]);
+    model.ask_provider();
+    assert!(!model.payable(1));
+    model.advance(0, gate::OPEN_FOR + 1);
+    let page = model.payments[1].page.clone().expect("a page");
+    assert_eq!(model.payments[1].transaction(&page), "expired");
+}
+
+#[test]
+fn payouts_take_their_fee_and_give_it_back_when_they_fail() {
+    use gate::PayoutScript;
+    let mut model = Model::default();
+    model.balances.entry("eur").or_default().available = 1_020;
+    let later = PayoutScript::Later { first: "processing", fails: true };
+    assert_eq!(model.payout(1_001, "eur", later), 223);
+    assert_eq!(model.payout(1_000, "eur", later), 200);
+    assert_eq!(
+        (model.balances["eur"], model.in_transit("eur")),
+        (Balance { fees: 20, ..Balance::default() }, 1_020)
+    );
+    model.ask_provider();
+    assert_eq!((model.balances["eur"].available, model.in_transit("eur")), (1_020, 0));
+}

@@ -1,7 +1,8 @@
-//! The walk against the model, and real `kill -9` runs, in the size of the test command. `cargo xtask
+//! The walk against the model, real `kill -9` runs, and what they found, in the size of the test command. `cargo xtask
 //! soak` runs more.
 
 mod kill;
+mod replays;
 mod takeover;
 mod walk;
 
