@@ -13,6 +13,7 @@ use domain::gate_operation::{OperationStatus, REFUND_FAILED};
 use domain::gate_transaction::{CODE_BALANCE, CODE_FEE, GateTransaction, RecurringTerms};
 use domain::id::GateTokenId;
 use domain::money::parse_major;
+use domain::payment_method::MethodKind;
 use domain::storefront::StorefrontStatus;
 use domain::time::{DAY, Timestamp};
 use engine::gate::{Created, GateRefund, NewPurchase, Payer};
@@ -56,7 +57,8 @@ pub async fn run(call: Call, signed: Signed) -> Answer {
 
 async fn purchase(signed: Signed) -> Answer {
     let create = requests::purchase(&signed.body, signed.policy).map_err(GateError::fields)?;
-    let new = new_purchase(&signed, create, None)?;
+    let method = forced_method(&create)?;
+    let new = NewPurchase { method, ..new_purchase(&signed, create, None)? };
     let created = signed.app.engine.create_gate_purchase(&signed.service, new).await?;
     accepted(&signed, &created, ACCEPTED)
 }
@@ -137,6 +139,7 @@ fn new_purchase(
         details,
         callback_url: create.webhook.url,
         token,
+        method: None,
         recurring,
         request: signed.stored(),
         digest: signed.body.digest(),
@@ -181,6 +184,21 @@ fn is_adult(born: Date, now: Timestamp) -> bool {
     const YEAR_DAYS_X100: i64 = 36_525;
     let days = (now.0 - born.start().0).div_euclid(DAY);
     (18 * YEAR_DAYS_X100 / 100..101 * YEAR_DAYS_X100 / 100).contains(&days)
+}
+
+/// The way of paying that the request chooses for the payer.
+fn forced_method(create: &Create) -> Result<Option<MethodKind>, GateError> {
+    match create.payment_method_id {
+        None => Ok(None),
+        Some(1) => Ok(Some(MethodKind::Card)),
+        Some(2) if create.currency == Currency::EUR => Ok(Some(MethodKind::SepaDebit)),
+        Some(3) => Ok(Some(MethodKind::Paypal)),
+        Some(_) => {
+            let message = "payment.payment_method_id must be 1 (card), 2 (SEPA direct debit, in EUR only) or 3 \
+                           (PayPal). Leave it out to let the payer choose.";
+            Err(GateError::field(422, "payment.payment_method_id", message))
+        }
+    }
 }
 
 fn named_token(signed: &Signed, name: Option<&str>) -> Result<Option<GateTokenId>, GateError> {

@@ -122,6 +122,9 @@ async fn dispatch(app: App, route: Route, request: axum::extract::Request) -> Re
     let (parts, body) = request.into_parts();
     let (answer, verdict) = match identify(&app, route.call, &parts, body).await {
         Err(refused) => {
+            if refused.code == 401 {
+                app.engine.note_auth_failed(web::rate_limit::shown_address(&parts.extensions));
+            }
             let verdict = anonymous(&app, &parts.extensions);
             (Err(if verdict.allowed { refused } else { too_many(&verdict) }), verdict)
         }

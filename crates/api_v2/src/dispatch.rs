@@ -17,7 +17,6 @@ use domain::limits::IDEMPOTENCY_KEY_CHARS;
 use domain::merchant::KeyKind;
 use domain::rate::Tier;
 use engine::{Caller, IdempotentRequest, wall_clock};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 use tokio::time::Instant;
 use web::body::BodyRefusal;
@@ -25,7 +24,7 @@ use web::card_testing::peer_ip;
 use web::middleware::show_limits;
 use web::params::{Params, echo_name};
 use web::rate_limit::{Verdict, address_key};
-use web::{App, KnownLimits, Peer, RequestId, RouteName};
+use web::{App, KnownLimits, RequestId, RouteName};
 
 /// Requests without a valid key, per address.
 const ANONYMOUS: Tier = Tier { per_minute: 50, per_second: 5, burst: 50 };
@@ -211,14 +210,6 @@ fn anonymous(app: &App, extensions: &axum::http::Extensions) -> Verdict {
     app.limiter.take(&address_key(extensions), ANONYMOUS, wall_clock().0)
 }
 
-/// The address of whoever has no key, as the audit log names it: as wide as its bucket.
-fn shown_address(extensions: &axum::http::Extensions) -> String {
-    match extensions.get::<Peer>().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |p| p.0.ip()) {
-        IpAddr::V4(v4) => v4.to_string(),
-        IpAddr::V6(v6) => format!("{}/64", Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64)),
-    }
-}
-
 fn bucket(caller: &Caller) -> [u8; 16] {
     let mut key = [0xff; 16];
     key[..12].copy_from_slice(&caller.key.0.0);
@@ -281,7 +272,7 @@ async fn identify(
 ) -> Result<(Caller, Verdict), (ApiError, Verdict)> {
     let refuse = |error: ApiError| {
         if error.status == StatusCode::UNAUTHORIZED {
-            app.engine.note_auth_failed(shown_address(extensions));
+            app.engine.note_auth_failed(web::rate_limit::shown_address(extensions));
         }
         let verdict = anonymous(app, extensions);
         let error = if verdict.allowed { error } else { too_many(&verdict) };
@@ -291,7 +282,7 @@ async fn identify(
         uri.query().is_some_and(|q| q.split('&').any(|p| p.starts_with("api_key=") || p.starts_with("key=")));
     if in_query {
         tracing::warn!("an API key was sent in a query string, where logs keep it: rotate it");
-        app.engine.note_key_in_url(shown_address(extensions), &request_id(extensions));
+        app.engine.note_key_in_url(web::rate_limit::shown_address(extensions), &request_id(extensions));
         return Err(refuse(unauthenticated()));
     }
     let key = web::credentials::api_key(headers).map_err(|_| refuse(unauthenticated()))?;

@@ -68,9 +68,12 @@ impl Checkout {
     }
 }
 
-/// Ends the payment when its time is over and nothing is under way; true if it ended.
+/// Ends the payment when its time is over and nothing is under way; true if it ended. A payer who is proving who
+/// they are is under way: that has a time limit of its own.
 pub fn expire(c: &Checkout, p: &mut Payment, now: Timestamp) -> bool {
-    now >= c.expires_at && payment::close(p, CancellationReason::Expired, now).is_ok()
+    now >= c.expires_at
+        && p.status != PaymentStatus::RequiresAction
+        && payment::close(p, CancellationReason::Expired, now).is_ok()
 }
 
 /// Ends the payment after a decline that was the payer's last try; true if it ended.

@@ -121,6 +121,23 @@ pub fn fee(
     Ok(rule.apply(amount, total)?.min(total))
 }
 
+/// Whether the rules ask more than `total` for one operation, which [`fee`] then takes instead. For those who
+/// would rather do nothing than leave the merchant nothing.
+///
+/// # Errors
+/// Those of [`fee`].
+pub fn exceeds(
+    rules: &[FeeRule],
+    operation: FeeOperation,
+    currency: Currency,
+    amount: i64,
+    total: i64,
+) -> Result<bool, FeeError> {
+    fee(rules, operation, currency, amount, total)?;
+    let rule = rule_for(rules, operation, currency).ok_or(FeeError::NoRule { operation, currency })?;
+    Ok(rule.apply(amount, total)? > total)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -10,7 +10,7 @@ use crate::webhook_endpoints::secret_context;
 use domain::gate_token::{PayloadDialect, SignVariant};
 use domain::id::{DeliveryId, EventId, WebhookEndpointId};
 use domain::scope::Scope;
-use domain::time::{MICROS, Timestamp};
+use domain::time::{HOUR, MICROS, MINUTE, Timestamp};
 use domain::webhook::{
     DISABLE_AFTER_US, Delivery, DeliveryKind, DeliveryStatus, EndpointKind, EndpointStatus, WebhookEndpoint,
     next_attempt,
@@ -20,6 +20,11 @@ use store::{Tx, Wake};
 
 /// How long a claimed delivery is left to its claimer: more than an attempt can take.
 const CLAIM_US: i64 = 60 * MICROS;
+
+/// How long a callback without a token to sign it waits before it is looked at again.
+const UNSIGNED_WAIT_US: i64 = 5 * MINUTE;
+/// How long it waits in all: whoever revokes a leaked token and then makes the next one must lose nothing.
+const UNSIGNED_US: i64 = 72 * HOUR;
 
 /// Renders the body of an event's delivery, as the surface that its kind belongs to has it.
 pub type RenderEvent = dyn Fn(&EventView, &BodyKind) -> Vec<u8> + Send + Sync;
@@ -114,9 +119,11 @@ impl Engine {
             Some(body) => body,
             None => {
                 let Some(kind) = self.body_kind(tx, &delivery, &endpoint)? else {
-                    tracing::warn!(delivery = %delivery.id, "a callback has no valid token to sign it and is given up");
-                    let (made, due) = (delivery.attempts, delivery.due_at);
-                    store::webhooks::settle_delivery(tx, delivery.id, DeliveryStatus::Failed, made, due)?;
+                    let late = delivery.created_at.plus(UNSIGNED_US) <= now;
+                    let status = if late { DeliveryStatus::Failed } else { DeliveryStatus::Pending };
+                    tracing::warn!(delivery = %delivery.id, %status, "a callback has no valid token to sign it");
+                    let due = now.plus(UNSIGNED_WAIT_US);
+                    store::webhooks::settle_delivery(tx, delivery.id, status, delivery.attempts, due)?;
                     return Ok(None);
                 };
                 let body = render(&event_view(tx, event)?, &kind);

@@ -170,6 +170,13 @@ impl Engine {
             code: "fee_rule",
             message: e.to_string(),
         })?;
+        if rule.operation == FeeOperation::Refund {
+            return Err(Error::Invalid {
+                param: None,
+                code: "fee_rule",
+                message: "fees on refunds are not taken yet: set a rule for capture or payout".to_owned(),
+            });
+        }
         let engine = self.clone();
         self.store
             .write(move |tx| {

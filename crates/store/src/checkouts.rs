@@ -79,7 +79,7 @@ fn due(row: &mut Row<'_>) -> Result<Due, StoreError> {
 }
 
 /// Open checkouts whose time is over by `now`; those of `clock`, or those of no clock. Payments that are at
-/// a provider are passed over: they end there first.
+/// a provider, or wait for a payer to prove who they are, are passed over: they end there first.
 pub fn to_expire(
     tx: &mut Tx<'_>,
     clock: Option<ClockId>,
@@ -88,7 +88,7 @@ pub fn to_expire(
 ) -> Result<Vec<Due>, StoreError> {
     const SELECT: &str = "SELECT c.payment, c.merchant, c.live, c.expires_at FROM checkouts c \
         JOIN payments p ON p.id = c.payment WHERE c.open = 1 AND p.op_kind IS NULL \
-        AND p.status IN ('requires_payment_method', 'requires_confirmation', 'requires_action')";
+        AND p.status IN ('requires_payment_method', 'requires_confirmation')";
     match clock {
         None => tx.all(
             &format!(

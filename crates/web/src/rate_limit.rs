@@ -6,7 +6,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher, RandomState};
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use domain::rate::Tier;
@@ -40,6 +40,14 @@ pub fn address_key(extensions: &axum::http::Extensions) -> [u8; 16] {
         IpAddr::V6(v6) => key[..8].copy_from_slice(&v6.octets()[..8]),
     }
     key
+}
+
+/// The address of whoever has no key, as the audit log names it: as wide as its bucket.
+pub fn shown_address(extensions: &axum::http::Extensions) -> String {
+    match extensions.get::<Peer>().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |p| p.0.ip()) {
+        IpAddr::V4(v4) => v4.to_string(),
+        IpAddr::V6(v6) => format!("{}/64", Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64)),
+    }
 }
 
 /// What the limiter says of one request.

@@ -386,13 +386,29 @@ testkit::on_both_engines! {
         assert_eq!(figure(&app, "SELECT COUNT(*) FROM gate_operations WHERE error_code = 434").await, 1);
     }
 
-    async fn a_fee_is_never_more_than_what_is_paid(db) {
+    async fn a_fee_that_leaves_less_than_nothing_is_434(db) {
         let app = TestApp::start(&db).await;
         let shop = shop_with_fees(&app, &[rule(FeeOperation::Capture, 500, 0)]).await;
-        let uuid = shop.sell("order-1", "1.00", AT_ONCE).await;
-        assert_eq!(shop.status(&uuid).await["operations"][0]["fee"], "1.00");
+        refused(shop.call(PURCHASE, &shop.purchase("order-1", "4.99")).await, 422, 434, None);
+        let uuid = shop.sell("order-2", "5.00", AT_ONCE).await;
+        assert_eq!(shop.status(&uuid).await["operations"][0]["fee"], "5.00");
         assert_eq!(balance(&app).await, (0, 0));
         app.assert_books().await;
+    }
+
+    async fn a_request_can_choose_how_to_pay(db) {
+        let app = TestApp::start(&db).await;
+        let shop = Shop::open(&app).await;
+        for (id, kinds) in [(1, "card"), (2, "sepa_debit"), (3, "paypal")] {
+            let mut body = shop.purchase(&format!("order-{id}"), "1.00");
+            body["payment"]["payment_method_id"] = json!(id);
+            shop.create(PURCHASE, &body).await;
+            let payment = shop.payment_of(&format!("order-{id}")).await;
+            assert_eq!(payment["payment_method_types"], json!([kinds]));
+        }
+        let mut body = shop.purchase("order-9", "1.00");
+        body["payment"]["payment_method_id"] = json!(9);
+        refused(shop.call(PURCHASE, &body).await, 422, 422, Some("payment.payment_method_id"));
     }
 
     async fn ages(db) {

@@ -65,7 +65,7 @@ testkit::on_both_engines! {
         assert_eq!(figure(&app, "SELECT COUNT(*) FROM gate_operations WHERE kind = 'refund'").await, 0);
     }
 
-    async fn without_balance_and_the_same_request_again(db) {
+    async fn what_was_refused_for_the_balance_stays_refused(db) {
         let app = TestApp::start(&db).await;
         let shop = shop_without_fees(&app).await;
         let uuid = shop.sell("order-1", "10.00", AT_ONCE).await;
@@ -79,10 +79,14 @@ testkit::on_both_engines! {
         assert_states(&shop.status(&uuid).await, "success", &[SALE, SHORT]);
         assert_eq!((figure(&app, REFUNDS).await, balance(&app).await), (0, (0, 0)));
         shop.sell("order-2", "15.00", AT_ONCE).await;
-        let answer = shop.call(REFUND, &body).await.expect(200);
+        // A request that was refused may lie in a queue somewhere: it must not refund beside a new one.
+        let mut anew = body.clone();
+        anew["refund"]["reference_id"] = json!("again");
+        let answer = shop.call(REFUND, &anew).await.expect(200);
         assert_eq!(answer["data"]["message"], "Status: success");
-        assert_states(&shop.status(&uuid).await, "refunded", &[SALE, REFUNDED]);
-        shop.call(REFUND, &body).await.expect(200);
+        refused(shop.call(REFUND, &body).await, 422, 223, None);
+        assert_states(&shop.status(&uuid).await, "refunded", &[SALE, SHORT, REFUNDED]);
+        shop.call(REFUND, &anew).await.expect(200);
         assert_eq!((figure(&app, REFUNDS).await, balance(&app).await), (1, (500, 0)));
         app.assert_books().await;
     }

@@ -142,7 +142,7 @@ impl Engine {
         if operations_changed {
             news.push(News::new(EventType::GateOperationUpdated, object));
         }
-        Ok(Some(Callbacks { view: gate_view(tx, transaction, operations)?, news, targets }))
+        Ok(Some(Callbacks { view: gate_view(self, tx, transaction, operations)?, news, targets }))
     }
 
     /// Writes what changed about a transaction that has no payment, and tells of it.

@@ -18,6 +18,7 @@ pub use purchase::{Created, NewPurchase, Payer};
 pub use refund::GateRefund;
 pub(crate) use service::ServiceCache;
 pub use service::{GateService, ServiceToken};
+pub(crate) use show::TransactionCounts;
 
 /// Transactions of a service are counted up to here, to keep the figure cheap.
 pub const TRANSACTIONS_COUNTED: i64 = 100_000;

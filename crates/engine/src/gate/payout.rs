@@ -71,6 +71,9 @@ impl Engine {
             self.store.read(move |tx| known_transaction(tx, place, kind, &payment_id, &digest)).await?;
         let known = known.ok_or_else(|| Error::Internal("a payout left no transaction".to_owned()))?;
         let repeated = known.transaction.payout.is_some_and(|payout| payout != made);
+        if !repeated {
+            self.transaction_counts.made(place);
+        }
         Ok(Created { repeated, ..known })
     }
 

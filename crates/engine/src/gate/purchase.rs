@@ -16,6 +16,7 @@ use domain::checkout::{Checkout, CheckoutDetails};
 use domain::currency::Currency;
 use domain::customer::{Address, Customer};
 use domain::event::EventType;
+use domain::fee::{self, FeeOperation, FeeRule};
 use domain::gate_operation::{GateOperation, OperationKind, OperationState};
 use domain::gate_transaction::{
     CODE_FEE, GateTransaction, RecurringTerms, TransactionKind, TransactionStatus,
@@ -53,6 +54,8 @@ pub struct NewPurchase {
     pub details: CheckoutDetails,
     pub callback_url: Option<String>,
     pub token: Option<GateTokenId>,
+    /// The only way in which the payer may pay; all that fit the currency if `None`.
+    pub method: Option<MethodKind>,
     /// Set: an agreement to pay again and again.
     pub recurring: Option<RecurringTerms>,
     /// The signed body without its signature.
@@ -104,11 +107,7 @@ impl Engine {
                     ));
                 }
                 let rules = engine.fee_rules_of(tx, &settings, storefront.id)?;
-                let fee = match capture_fee(&rules, new.currency, new.amount, total) {
-                    Ok(fee) => Some(fee),
-                    Err(Error::FeeNotConfigured { .. }) => None,
-                    Err(other) => return Err(other),
-                };
+                let fee = purchase_fee(&rules, new.currency, new.amount, total)?;
                 match (fee, kind) {
                     (Some(fee), TransactionKind::Purchase) => {
                         engine.open_purchase(tx, &storefront, &new, fee)
@@ -117,6 +116,11 @@ impl Engine {
                 }
             })
             .await
+            .inspect(|created| {
+                if !created.repeated {
+                    self.transaction_counts.made(created.transaction.storefront);
+                }
+            })
     }
 
     fn open_purchase(
@@ -290,6 +294,24 @@ impl Engine {
     }
 }
 
+/// The fee of a purchase; `None` when there is no rule for it, or when it would leave the merchant less than
+/// nothing.
+fn purchase_fee(
+    rules: &[FeeRule],
+    currency: Currency,
+    amount: i64,
+    total: i64,
+) -> Result<Option<i64>, Error> {
+    let fee = match capture_fee(rules, currency, amount, total) {
+        Ok(fee) => fee,
+        Err(Error::FeeNotConfigured { .. }) => return Ok(None),
+        Err(other) => return Err(other),
+    };
+    let too_much = fee::exceeds(rules, FeeOperation::Capture, currency, amount, total)
+        .map_err(|e| Error::Internal(format!("a fee: {e}")))?;
+    Ok((!too_much).then_some(fee))
+}
+
 /// What a failed fee is called on Gate.
 pub(super) const FEE_FAILED: &str = "Fee calculator failed.";
 
@@ -326,10 +348,13 @@ pub(super) fn lost_race(tx: &mut Tx<'_>) -> Error {
 }
 
 fn payment_of(new: &NewPurchase, customer: CustomerId) -> CreatePayment {
-    let mut kinds = vec![MethodKind::Card, MethodKind::Paypal];
-    if new.currency == Currency::EUR {
-        kinds.insert(1, MethodKind::SepaDebit);
-    }
+    let kinds = match new.method {
+        Some(method) => vec![method],
+        None if new.currency == Currency::EUR => {
+            vec![MethodKind::Card, MethodKind::SepaDebit, MethodKind::Paypal]
+        }
+        None => vec![MethodKind::Card, MethodKind::Paypal],
+    };
     CreatePayment {
         amount: new.amount,
         currency: new.currency,

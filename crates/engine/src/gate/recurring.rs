@@ -43,9 +43,13 @@ impl Engine {
                 Ok::<_, Error>(store::gate_transactions::to_expire(tx, now, domain::limits::BULK_ROWS)?)
             })
             .await?;
-        let (engine, count) = (self.clone(), due.len());
-        if count > 0 {
-            self.store.write(move |tx| due.iter().try_for_each(|uuid| engine.expire_one(tx, uuid))).await?;
+        let count = due.len();
+        for uuid in due {
+            let (engine, id) = (self.clone(), uuid.clone());
+            // One that cannot be ended must not hold up the others.
+            if let Err(error) = self.store.write(move |tx| engine.expire_one(tx, &uuid)).await {
+                tracing::error!(transaction = %id, ?error, "a Gate transaction could not be ended");
+            }
         }
         Ok(count)
     }

@@ -30,8 +30,9 @@ pub(super) const BALANCE_SHORT: &str = "Not enough balance to hold the amount.";
 impl Engine {
     /// Refunds a purchase; the uuid of the operation, new or of the same request before.
     ///
-    /// A refund that the balance could not bear has an operation with code 223, and the same request may try
-    /// it again: nothing was done.
+    /// A refund that the balance could not bear has an operation with code 223 and stays refused, however often
+    /// the same request comes: else one that was kept, or seen by somebody else, could refund later beside the
+    /// merchant's new one.
     ///
     /// # Errors
     /// Those of a refund: not paid, more than is left, busy.
@@ -75,8 +76,7 @@ impl Engine {
         // The payment's lock first: two requests of one digest wait for each other here.
         let (payment, attempt) = target(tx, scope, RefundTarget::Payment(payment))?;
         let operations = store::gate_operations::of_transaction(tx, transaction.number)?;
-        let known = operations.into_iter().find(|o| o.digest.as_deref() == Some(refund.digest.as_slice()));
-        if known.as_ref().is_some_and(|o| o.object.is_some()) {
+        if operations.iter().any(|o| o.digest.as_deref() == Some(refund.digest.as_slice())) {
             return Ok(None);
         }
         let origin = Origin::unattended(scope, Some(refund.request_id.clone()));
@@ -87,12 +87,13 @@ impl Engine {
             metadata: Vec::new(),
         };
         let at = self.object_time(tx, scope, payment.clock)?;
-        let mut operation = known.unwrap_or_else(|| GateOperation {
+        let id: RefundId = self.ids.next();
+        let mut operation = GateOperation {
             number: 0,
             uuid: ids::uuid(),
             transaction_number: transaction.number,
             kind: OperationKind::Refund,
-            object: None,
+            object: Some(id.core()),
             digest: Some(refund.digest.to_vec()),
             amount: refund.amount,
             state: OperationState::new(OperationStatus::Init, 0, ""),
@@ -100,17 +101,12 @@ impl Engine {
             confirmed_at: Some(at),
             created_at: at,
             updated_at: at,
-        });
-        if operation.number == 0 {
-            operation.number = store::gate_operations::insert(tx, &operation)?;
-        }
-        let id: RefundId = self.ids.next();
-        operation.object = Some(id.core());
-        store::gate_operations::update(tx, &operation)?;
+        };
+        operation.number = store::gate_operations::insert(tx, &operation)?;
         match self.begin_refund_as(tx, &origin, id, payment, attempt, &wanted, below_zero) {
             Ok(ask) => Ok(Some(*ask)),
             Err(Error::Refund { refusal: RefundRefusal::BalanceInsufficient { .. }, .. }) => {
-                self.refuse_for_balance(tx, &origin.cause, transaction, operation, at)?;
+                self.refuse_for_balance(tx, &origin.cause, &transaction.uuid, operation, at)?;
                 Ok(None)
             }
             Err(other) => Err(other),
@@ -122,7 +118,7 @@ impl Engine {
         &self,
         tx: &mut Tx<'_>,
         cause: &Cause,
-        transaction: &GateTransaction,
+        uuid: &str,
         mut operation: GateOperation,
         at: Timestamp,
     ) -> Result<(), Error> {
@@ -130,8 +126,12 @@ impl Engine {
         operation.state = OperationState::internal(CODE_BALANCE, "balance_insufficient", BALANCE_SHORT);
         operation.updated_at = at;
         store::gate_operations::update(tx, &operation)?;
+        // As it is under the payment's lock: the one that the caller read may be older.
+        let transaction = store::gate_transactions::by_uuid(tx, uuid)?
+            .ok_or_else(|| Error::not_found("transaction", uuid))?;
         let operations = store::gate_operations::of_transaction(tx, transaction.number)?;
-        let callbacks = self.tell_of(tx, transaction.clone(), operations, false, true)?;
-        self.emit_with(tx, transaction.scope, cause, at, Default::default(), &[], callbacks)
+        let scope = transaction.scope;
+        let callbacks = self.tell_of(tx, transaction, operations, false, true)?;
+        self.emit_with(tx, scope, cause, at, Default::default(), &[], callbacks)
     }
 }

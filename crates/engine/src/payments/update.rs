@@ -1,13 +1,15 @@
 use super::{lock, refuse};
 use crate::Engine;
 use crate::call::{Call, Reply};
+use crate::emit::{Cause, News};
 use crate::error::Error;
 use crate::provider::MethodChoice;
-use crate::view::{View, payment_view};
+use crate::view::{Snapshot, View, payment_view};
 use domain::Metadata;
 use domain::currency::Currency;
 use domain::customer::Shipping;
-use domain::id::{CustomerId, PaymentId};
+use domain::event::EventType;
+use domain::id::{CustomerId, PaymentId, TypedId};
 use domain::payment::{self, CaptureMethod, Payment, PaymentStatus, Refusal, SetupFutureUsage};
 use domain::payment_method::MethodKind;
 
@@ -62,6 +64,7 @@ impl Engine {
         self.command(call, move |engine, tx, call| {
             let scope = call.caller.scope;
             let mut payment = lock(tx, scope, id)?;
+            let mut given_up = false;
             if payment.checkout && update.changes_terms() {
                 return Err(Error::invalid(
                     "amount",
@@ -84,6 +87,7 @@ impl Engine {
                 }
                 if let Some(attempt) = payment::end_challenge(&mut payment) {
                     engine.give_up_attempt(tx, scope, attempt)?;
+                    given_up = true;
                 }
             }
             if let Some(customer) = update.customer {
@@ -101,7 +105,19 @@ impl Engine {
                 }
             }
             metadata(&mut payment.metadata)?;
-            store::payments::update(tx, &payment)?;
+            if given_up && payment.checkout {
+                // The payer's page and its callbacks follow the payment's changes only where they are told of.
+                let at = engine.object_time(tx, scope, payment.clock)?;
+                let ended = engine.exhausted(tx, &mut payment, at)?;
+                store::payments::update(tx, &payment)?;
+                let news = ended.then(|| News::new(EventType::PaymentIntentCanceled, id.core()));
+                let view = payment_view(tx, payment.clone())?;
+                let snapshot = Snapshot { payment: Some(view), ..Snapshot::default() };
+                let cause = Cause::from(call);
+                engine.emit(tx, scope, &cause, at, snapshot, news.as_slice())?;
+            } else {
+                store::payments::update(tx, &payment)?;
+            }
             Ok(View::Payment(payment_view(tx, payment)?))
         })
         .await

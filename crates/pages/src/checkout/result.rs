@@ -111,7 +111,9 @@ fn content<'a>(c: &Checkout<'a>, m: &'static Messages) -> Content<'a> {
         State::Expired => {
             (Icon::Neutral, m.expired_title, vec![m.not_charged, m.expired_text], leave.fail, true)
         }
-        State::Canceled => (Icon::Neutral, m.canceled_title, vec![m.not_charged], leave.back, true),
+        State::Canceled => {
+            (Icon::Neutral, m.canceled_title, vec![m.not_charged], leave.fail.or(leave.back), true)
+        }
     };
     Content { icon, title, lines, leave: to.or(leave.back), departs }
 }

@@ -253,7 +253,7 @@ fn results_leave_where_the_merchant_asked() {
         (State::AlreadyPaid, "s", false),
         (State::Failed, "f", true),
         (State::Expired, "f", true),
-        (State::Canceled, "r", true),
+        (State::Canceled, "f", true),
         (State::Submitted { mandate_reference: None }, "r", true),
     ] {
         let page = checkout(&Checkout { leave, ..page_of("x", ITEMS, state) });
