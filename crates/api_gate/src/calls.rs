@@ -15,7 +15,7 @@ use domain::id::GateTokenId;
 use domain::money::parse_major;
 use domain::storefront::StorefrontStatus;
 use domain::time::{DAY, Timestamp};
-use engine::gate::{Created, GateRefund, NewPurchase, Payer};
+use engine::gate::{GateRefund, NewPurchase, Payer};
 use serde_json::{Value, json};
 
 /// What a request can ask for.
@@ -73,8 +73,7 @@ fn terms_of(r: &Recurring) -> RecurringTerms {
 }
 
 /// The answer to a creating call: the page, unless the transaction failed at once.
-fn accepted(signed: &Signed, created: &Created, message: &'static str) -> Answer {
-    let t = &created.transaction;
+fn accepted(signed: &Signed, t: &GateTransaction, message: &'static str) -> Answer {
     if t.status.is_lost() && t.last_error_code != 0 {
         return Err(failed_at_once(t));
     }

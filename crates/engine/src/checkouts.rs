@@ -96,6 +96,9 @@ impl Engine {
     }
 
     /// A checkout by its code.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for a code that does not exist; it is not repeated there, since it is a secret.
     pub async fn checkout(&self, code: String) -> Result<CheckoutView, Error> {
         let engine = self.clone();
         self.store
@@ -161,7 +164,7 @@ impl Engine {
             {
                 return Ok(None);
             }
-            let origin = Origin::unattended(scope, Some(sent.request_id.clone()));
+            let origin = Origin::unattended(scope, &sent.request_id);
             let method = MethodChoice::New(Box::new(sent.method.clone()));
             let confirming = Confirming { method: &method, settings: &settings, form: Some(form) };
             engine.begin_confirm(tx, &origin, payment, confirming).map(|ask| Some(*ask))
@@ -173,7 +176,7 @@ impl Engine {
     /// The payer gives up: the payment ends. One that is at the provider, or has ended, stays as it is.
     pub async fn abandon_checkout(&self, code: String, request_id: String) -> Result<CheckoutView, Error> {
         let known = self.checkout(code.clone()).await?;
-        let cause = Cause { request: Some(request_id), idempotency_key: None };
+        let cause = Cause::request(&request_id);
         self.close_checkout(known.scope, known.payment.id, cause, |_, payment, now| match checkout::abandon(
             payment, now,
         ) {
