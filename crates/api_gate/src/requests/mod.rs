@@ -24,7 +24,7 @@ use input::{Input, Names, lookup};
 pub use recurring::Recurring;
 pub use stored::stored_request;
 
-use crate::signature::{Number, SignedBody, Variant, php_text};
+use crate::signature::{Number, SignedBody, Variant};
 
 /// Bytes of `additional_data` as compact JSON.
 pub const ADDITIONAL_DATA_MAX: usize = 16 * 1024;
@@ -44,6 +44,7 @@ pub struct Policy {
 }
 
 impl Policy {
+    /// After a signature over the `proven` form.
     pub fn of(proven: Variant, now: Timestamp, http_loopback: bool) -> Policy {
         Policy { now, http_loopback, folded: proven == Variant::Folded }
     }
@@ -58,7 +59,7 @@ pub struct Create {
     /// In minor units, 1 to 999,999,999,999.
     pub amount: i64,
     pub currency: Currency,
-    /// A method that the payer is bound to.
+    /// A method that the payer is bound to. Checked and kept; the page offers every method all the same.
     pub payment_method_id: Option<i64>,
     pub user: User,
     pub webhook: Webhook,
@@ -103,6 +104,7 @@ pub struct Redirect {
     pub back: Option<String>,
 }
 
+/// Whose account a payout goes to. In other calls it is checked and kept, and used for nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Company {
     pub name: Option<String>,
@@ -359,10 +361,7 @@ fn read_order_line(input: &mut Input<'_>, place: usize, item: &Value) -> OrderLi
         let path = format!("order.{place}.{name}");
         let text = match lookup(entries, name)? {
             Value::Text(text) => text.clone(),
-            Value::Number(literal) if name == "price" => match Number::of(literal) {
-                Number::Int(int) => int.to_string(),
-                Number::Float(float) => php_text(float),
-            },
+            Value::Number(literal) if name == "price" => Number::of(literal).text(),
             _ => {
                 input.errors.add(&path, format!("{path} must be a string."));
                 return None;
