@@ -16,7 +16,7 @@ use domain::money::parse_major;
 use domain::payment_method::MethodKind;
 use domain::storefront::StorefrontStatus;
 use domain::time::{DAY, Timestamp};
-use engine::gate::{Created, GateRefund, NewPurchase, Payer};
+use engine::gate::{GateRefund, NewPurchase, Payer};
 use serde_json::{Value, json};
 
 /// What a request can ask for.
@@ -76,8 +76,7 @@ fn terms_of(r: &Recurring) -> RecurringTerms {
 
 /// The answer to a creating call: the page, unless the transaction failed at once. What becomes of it later
 /// does not change the answer: a repetition gets the one that the first request got.
-fn accepted(signed: &Signed, created: &Created, message: &'static str) -> Answer {
-    let t = &created.transaction;
+fn accepted(signed: &Signed, t: &GateTransaction, message: &'static str) -> Answer {
     let nothing_begun = t.payment.is_none() && t.payout.is_none();
     if nothing_begun && t.status.is_lost() && t.last_error_code != 0 {
         return Err(failed_at_once(t));
@@ -225,7 +224,8 @@ async fn payout(signed: Signed) -> Answer {
         return Err(GateError::field(422, "meta.service_id", message));
     }
     let company = create.company.clone();
-    let new = new_purchase(&signed, create, None)?;
+    let request = requests::stored_payout(&signed.body);
+    let new = NewPurchase { request, ..new_purchase(&signed, create, None)? };
     let created = signed.app.engine.create_gate_payout(&signed.service, new, destination(company)).await?;
     accepted(&signed, &created, ACCEPTED)
 }
@@ -255,9 +255,9 @@ async fn refund(signed: Signed) -> Answer {
         });
     }
     let asked = GateRefund {
+        digest: refund.digest(),
         amount: refund.amount,
         comment: refund.comment,
-        digest: signed.body.digest(),
         request_id: signed.request_id.clone(),
     };
     let engine = &signed.app.engine;

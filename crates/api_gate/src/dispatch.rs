@@ -9,26 +9,20 @@ use crate::signature::{SignatureRefusal, SignedBody, Unreadable};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, header, request};
+use axum::http::{HeaderMap, HeaderValue, header, request};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, post};
 use domain::gate_transaction::GateTransaction;
-use domain::rate::Tier;
 use domain::scope::Mode;
 use engine::gate::GateService;
 use engine::wall_clock;
 use std::sync::Arc;
 use std::time::Instant;
 use web::body::BodyRefusal;
-use web::rate_limit::Verdict;
+use web::middleware::show_limits;
+use web::rate_limit::{ANONYMOUS, Verdict, address_key};
 use web::{App, RequestId, RouteName};
 
-/// Requests without a valid signature, per address.
-const ANONYMOUS: Tier = Tier { per_minute: 50, per_second: 5, burst: 50 };
-
-static LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
-static REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
-static RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
 /// Names the token whose secret signed, under its own name and an older one.
 const TOKEN_HEADERS: [&str; 2] = ["x-request-token-name", "x-request-api-key"];
 
@@ -74,7 +68,7 @@ fn outside(app: &App, request: &axum::extract::Request, code: u16, message: &str
 }
 
 fn anonymous(app: &App, extensions: &axum::http::Extensions) -> Verdict {
-    app.limiter.take(&web::rate_limit::address_key(extensions), ANONYMOUS, wall_clock().0)
+    app.limiter.take(&address_key(extensions), ANONYMOUS, wall_clock().0)
 }
 
 fn too_many(verdict: &Verdict) -> GateError {
@@ -83,10 +77,7 @@ fn too_many(verdict: &Verdict) -> GateError {
 }
 
 fn with_limits(mut response: Response, verdict: &Verdict) -> Response {
-    let headers = response.headers_mut();
-    headers.insert(LIMIT.clone(), HeaderValue::from(verdict.limit));
-    headers.insert(REMAINING.clone(), HeaderValue::from(verdict.remaining));
-    headers.insert(RESET.clone(), HeaderValue::from(verdict.reset_at));
+    show_limits(response.headers_mut(), verdict);
     response
 }
 

@@ -8,9 +8,14 @@ use serde_json::{Value, json};
 
 use crate::requests::Errors;
 
-/// Codes of operations that travel in `meta.code` and are no HTTP statuses.
+// Codes of operations, by Gate's document. They travel in `meta.code` and are no HTTP statuses; 223 and 434
+// are `CODE_BALANCE` and `CODE_FEE` of `domain::gate_transaction`.
+
+/// A held amount could not be released. Never sent: here holding and releasing are one commit each.
 pub const UNHOLD_FAILED: u16 = 222;
+/// The balance does not cover a payout or refund.
 pub const NOT_ENOUGH_BALANCE: u16 = 223;
+/// The service's fee group has no rule for this.
 pub const FEE_FAILED: u16 = 434;
 
 /// An answer: `meta`, and `data` or `errors`.

@@ -20,6 +20,7 @@ pub struct GateError {
 }
 
 impl GateError {
+    /// A refusal that no field is to blame for.
     pub fn new(code: u16, message: impl Into<String>) -> GateError {
         GateError { code, message: message.into(), errors: Errors::default(), retry_after: None }
     }
@@ -29,6 +30,7 @@ impl GateError {
         GateError { errors: errors.clone(), ..GateError::new(422, errors.summary()) }
     }
 
+    /// One field that is wrong, with a whole sentence that names it.
     pub fn field(code: u16, field: &str, message: impl Into<String>) -> GateError {
         GateError { code, ..GateError::fields(Errors::of(field, message)) }
     }

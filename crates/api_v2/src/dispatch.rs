@@ -15,7 +15,6 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, get, on};
 use domain::limits::IDEMPOTENCY_KEY_CHARS;
 use domain::merchant::KeyKind;
-use domain::rate::Tier;
 use engine::{Caller, IdempotentRequest, wall_clock};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -23,11 +22,9 @@ use web::body::BodyRefusal;
 use web::card_testing::peer_ip;
 use web::middleware::show_limits;
 use web::params::{Params, echo_name};
-use web::rate_limit::{Verdict, address_key};
+use web::rate_limit::{ANONYMOUS, Verdict, address_key};
 use web::{App, KnownLimits, RequestId, RouteName};
 
-/// Requests without a valid key, per address.
-const ANONYMOUS: Tier = Tier { per_minute: 50, per_second: 5, burst: 50 };
 /// Leaves that must not enter a fingerprint: a security code may not even be kept as a digest.
 const SECRET_LEAVES: &[&str] = &["card.cvc", "payment_method_data.card.cvc"];
 

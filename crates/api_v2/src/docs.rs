@@ -91,6 +91,10 @@ const CODES: &[(&str, &str)] = &[
     ("payment_intent_incompatible_payment_method", "The payment does not allow this type of payment method."),
     ("payment_intent_payment_attempt_limit", "The payment was tried too often. Create a new one."),
     (
+        "payment_intent_terms_fixed",
+        "The payment has a payment page, whose payer was shown its terms. Cancel it and create a new one.",
+    ),
+    (
         "payment_intent_unexpected_state",
         "The payment's status does not allow this; the message says which do.",
     ),

@@ -41,6 +41,7 @@ pub struct CheckoutDetails {
     pub surcharge_hidden: bool,
 }
 
+/// A payment's page: who may still pay it, and until when.
 #[derive(Clone, Debug)]
 pub struct Checkout {
     pub payment: PaymentId,
@@ -76,9 +77,9 @@ pub fn expire(c: &Checkout, p: &mut Payment, now: Timestamp) -> bool {
         && payment::close(p, CancellationReason::Expired, now).is_ok()
 }
 
-/// Ends the payment after a decline that was the payer's last try; true if it ended.
+/// Ends the payment after the payer's last try was declined or given up; true if it ended.
 pub fn exhaust(c: &Checkout, p: &mut Payment, now: Timestamp) -> bool {
-    p.status == PaymentStatus::RequiresPaymentMethod
+    matches!(p.status, PaymentStatus::RequiresPaymentMethod | PaymentStatus::RequiresConfirmation)
         && p.attempts >= c.attempts_max
         && payment::close(p, CancellationReason::FailedInvoice, now).is_ok()
 }
@@ -92,24 +93,7 @@ pub fn abandon(p: &mut Payment, now: Timestamp) -> Result<(), Refusal> {
 mod tests {
     use super::*;
     use crate::payment::{Operation, OperationKind};
-    use crate::samples::{NOW, payment, scope};
-
-    fn checkout(p: &Payment) -> Checkout {
-        Checkout {
-            payment: p.id,
-            scope: scope(),
-            storefront: p.storefront,
-            customer: None,
-            code: String::new(),
-            details: CheckoutDetails::default(),
-            attempts_max: 2,
-            open: true,
-            submitted_at: None,
-            expires_at: NOW,
-            clock: None,
-            created_at: NOW,
-        }
-    }
+    use crate::samples::{NOW, checkout, payment};
 
     #[test]
     fn only_open_payments_expire_and_only_in_time() {
@@ -117,14 +101,14 @@ mod tests {
         for (status, ends) in [
             (S::RequiresPaymentMethod, true),
             (S::RequiresConfirmation, true),
-            (S::RequiresAction, true),
+            (S::RequiresAction, false),
             (S::Processing, false),
             (S::RequiresCapture, false),
             (S::Succeeded, false),
             (S::Canceled, false),
         ] {
             let mut p = payment(status, 100);
-            let c = checkout(&p);
+            let c = checkout(&p, 2);
             assert!(!expire(&c, &mut p, NOW.plus(-1)), "{status} too early");
             assert_eq!(p.status, status);
             assert_eq!(expire(&c, &mut p, NOW), ends, "{status}");
@@ -139,7 +123,7 @@ mod tests {
     fn what_is_at_the_provider_is_not_ended() {
         let mut p = payment(PaymentStatus::Processing, 100);
         p.operation = Some(Operation { kind: OperationKind::Authorise, amount: 100, fee: 0 });
-        let c = checkout(&p);
+        let c = checkout(&p, 2);
         assert!(!expire(&c, &mut p, NOW));
         assert_eq!(abandon(&mut p, NOW), Err(Refusal::Busy));
     }
@@ -149,12 +133,12 @@ mod tests {
         for (attempts, ends) in [(0, false), (1, false), (2, true), (3, true)] {
             let mut p = payment(PaymentStatus::RequiresPaymentMethod, 100);
             p.attempts = attempts;
-            let c = checkout(&p);
+            let c = checkout(&p, 2);
             assert_eq!(exhaust(&c, &mut p, NOW), ends, "{attempts}");
         }
         let mut p = payment(PaymentStatus::RequiresAction, 100);
         p.attempts = 2;
-        let c = checkout(&p);
+        let c = checkout(&p, 2);
         assert!(!exhaust(&c, &mut p, NOW), "the payer is still authenticating");
     }
 }

@@ -38,6 +38,7 @@ impl OperationStatus {
     }
 }
 
+/// One operation as stored. What changes of it is in [`OperationState`], but for what its first try fills in.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct GateOperation {
     /// Given by the store.
@@ -74,14 +75,26 @@ pub struct OperationState {
 
 /// The number of a provider's refusal that has none of its own.
 pub const PROVIDER_REFUSED: i64 = 2_000;
+
+// What operations say, word for word as Gate's document lists it: clients compare these texts.
+
+/// A declined try while the payer may try again.
 pub const PAYMENT_FAILED: &str = "payment failed, fix errors and try again";
+/// A refund that the provider paid.
 pub const REFUND_SUCCESSFUL: &str = "refund successful";
+/// A refund that the provider could not pay.
 pub const REFUND_FAILED: &str = "refund failed, fix errors and try again";
+/// A subscription of which nothing was charged yet.
 pub const AWAITING_FIRST_PAYMENT: &str = "awaiting first payment";
+/// An authorised sale that is not captured yet.
 pub const AWAITING_STATUS_CHECK: &str = "awaiting status check confirmation";
+/// The provider has not given its last answer.
 pub const EXTERNAL_PROCESSING: &str = "external processing";
+/// A sale or payout that succeeded.
 pub const SUCCESSFUL: &str = "operation successfully processed";
+/// A refund in another currency than its purchase.
 pub const INVALID_AMOUNT: &str = "invalid amount or currency";
+/// Nothing more will come of it.
 pub const FAILED: &str = "operation failed";
 
 impl OperationState {

@@ -48,6 +48,7 @@ pub struct RecurringTerms {
     pub trial_days: i64,
 }
 
+/// One transaction as stored: what was asked for never changes, its status follows the payment or payout.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct GateTransaction {
     /// Given by the store.
@@ -77,6 +78,8 @@ pub struct GateTransaction {
     /// Whose secret signs callbacks to that address.
     pub token: Option<GateTokenId>,
     pub recurring: Option<RecurringTerms>,
+    /// Of the last try or of the request itself, as [`crate::gate_operation::OperationState::error_code`]; 0
+    /// for none.
     pub last_error_code: i64,
     pub last_error_message: String,
     /// Of one without a checkout, which would have the expiry.
@@ -87,8 +90,6 @@ pub struct GateTransaction {
 
 /// Not enough balance to hold the amount of a payout or refund.
 pub const CODE_BALANCE: i64 = 223;
-/// A held amount could not be released.
-pub const CODE_UNHOLD: i64 = 222;
 /// No fee could be computed.
 pub const CODE_FEE: i64 = 434;
 
@@ -153,27 +154,13 @@ pub fn cancel(t: &GateTransaction) -> Result<bool, CancelRefusal> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::checkout::CheckoutDetails;
-    use crate::samples::{NOW, payment, scope};
+    use crate::samples::{NOW, checkout, payment};
 
     #[track_caller]
     fn check(change: impl Fn(&mut Payment, &mut Checkout), refunded: i64, expected: TransactionStatus) {
         let mut p = payment(PaymentStatus::RequiresPaymentMethod, 10_000);
         p.surcharge = 54;
-        let mut c = Checkout {
-            payment: p.id,
-            scope: scope(),
-            storefront: p.storefront,
-            customer: None,
-            code: String::new(),
-            details: CheckoutDetails::default(),
-            attempts_max: 5,
-            open: true,
-            submitted_at: None,
-            expires_at: NOW,
-            clock: None,
-            created_at: NOW,
-        };
+        let mut c = checkout(&p, 5);
         change(&mut p, &mut c);
         assert_eq!(purchase_status(&p, &c, refunded), expected);
     }

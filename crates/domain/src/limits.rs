@@ -32,14 +32,16 @@ pub const ATTEMPTS_PER_PAYMENT: i64 = 100;
 pub const TEST_CLOCKS: i64 = 100;
 /// How long events, their snapshots and deliveries are kept (30 days).
 pub const EVENTS_KEPT_US: i64 = 30 * crate::time::DAY;
-/// Rows that requests can add to the audit log in a minute, in one process: keys in addresses, addresses
-/// without a valid key, and objects of others. One more row says how many were left out.
+/// Audit rows about API keys sent in addresses, a minute and process. What is above this or one of the next
+/// three bounds is counted in one more row.
 pub const AUDIT_KEYS_IN_URL: usize = 30;
+/// Audit rows about requests without a valid key, one for each address, a minute and process.
 pub const AUDIT_ADDRESSES: usize = 60;
+/// Audit rows about ids that belong to others, a minute and process.
 pub const AUDIT_FOREIGN: usize = 300;
-/// Of the last, for one key.
+/// The same for one key.
 pub const AUDIT_FOREIGN_PER_KEY: usize = 20;
-/// What waits to be written to the audit log.
+/// Notes that wait in memory to be written to the audit log; more are counted.
 pub const AUDIT_WAITING: usize = 1_000;
 /// How long a rotated key may work on at most (7 days).
 pub const KEY_OVERLAP_US: i64 = 7 * crate::time::DAY;

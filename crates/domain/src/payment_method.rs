@@ -47,6 +47,7 @@ pub struct SepaFacts {
     pub fingerprint: String,
 }
 
+/// A PayPal account, as the provider names it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PaypalFacts {
     pub payer_email: String,

@@ -53,6 +53,7 @@ pub struct Destination {
     pub swift: Option<String>,
 }
 
+/// One payout. Its money has left the balance from the moment it is stored.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Payout {
     pub id: PayoutId,
@@ -61,7 +62,7 @@ pub struct Payout {
     pub provider: ProviderId,
     /// What the account gets, in minor units.
     pub amount: i64,
-    /// Taken on top of the amount; income only when the payout is paid.
+    /// Taken on top of the amount, in minor units; income only when the payout is paid.
     pub fee: i64,
     pub currency: Currency,
     pub status: PayoutStatus,

@@ -1,6 +1,7 @@
 //! Objects for the tests of this crate.
 
 use crate::attempt::{Attempt, AttemptStatus};
+use crate::checkout::{Checkout, CheckoutDetails};
 use crate::currency::Currency;
 use crate::id::{Core, MerchantId, ProviderId, StorefrontId};
 use crate::outcome::RiskLevel;
@@ -107,6 +108,24 @@ pub fn attempt(payment: &Payment, status: AttemptStatus) -> Attempt {
         listed: false,
         form: None,
         journal: None,
+        clock: None,
+        created_at: NOW,
+    }
+}
+
+/// The open page of a payment, which expires at [`NOW`].
+pub fn checkout(payment: &Payment, attempts_max: i64) -> Checkout {
+    Checkout {
+        payment: payment.id,
+        scope: scope(),
+        storefront: payment.storefront,
+        customer: None,
+        code: String::new(),
+        details: CheckoutDetails::default(),
+        attempts_max,
+        open: true,
+        submitted_at: None,
+        expires_at: NOW,
         clock: None,
         created_at: NOW,
     }

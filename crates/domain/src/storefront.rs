@@ -23,6 +23,7 @@ pub struct Redirects {
     pub back: String,
 }
 
+/// One storefront with what is set for it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Storefront {
     pub id: StorefrontId,
@@ -58,6 +59,7 @@ pub struct Storefront {
 
 /// Seconds that a request is open if nothing else is set: 23 h 58 min 20 s, as Gate's document has it.
 pub const REQUEST_EXPIRATION_S: i64 = 86_300;
+/// The longest expiry that can be set: 30 days.
 pub const REQUEST_EXPIRATION_MAX_S: i64 = 30 * 24 * 3_600;
 /// Tries on one payment page if nothing else is set.
 pub const ATTEMPTS_MAX: i64 = 5;
@@ -87,6 +89,7 @@ impl Storefront {
         }
     }
 
+    /// Whether it sells in `currency`.
     pub fn takes(&self, currency: Currency) -> bool {
         self.any_currency || currency == self.currency
     }

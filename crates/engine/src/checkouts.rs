@@ -12,7 +12,7 @@ use domain::attempt::Attempt;
 use domain::checkout::{self, Checkout};
 use domain::event::EventType;
 use domain::id::{PaymentId, TypedId};
-use domain::payment::{Payment, PaymentStatus, Refusal};
+use domain::payment::{Payment, Refusal};
 use domain::payment_method::{MethodKind, PaymentMethod};
 use domain::scope::Scope;
 use domain::time::Timestamp;
@@ -27,6 +27,8 @@ pub struct CheckoutView {
     pub payment: Payment,
     pub checkout: Checkout,
     pub merchant_name: String,
+    /// What the payer knows the shop by.
+    pub shop_name: String,
     /// The merchant's own address; empty for none.
     pub merchant_address: String,
     /// Kinds that the provider offers for this payment, in the order in which to show them.
@@ -96,6 +98,9 @@ impl Engine {
     }
 
     /// A checkout by its code.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for a code that does not exist; it is not repeated there, since it is a secret.
     pub async fn checkout(&self, code: String) -> Result<CheckoutView, Error> {
         let engine = self.clone();
         self.store
@@ -112,6 +117,7 @@ impl Engine {
         let lost = || Error::Internal(format!("{} lost its payment", checkout.payment));
         let payment = store::payments::get(tx, scope, checkout.payment)?.ok_or_else(lost)?;
         let merchant = store::merchants::get(tx, scope.merchant)?.ok_or_else(lost)?;
+        let storefront = store::storefronts::get(tx, scope, payment.storefront)?.ok_or_else(lost)?;
         let attempt = match payment.latest_attempt {
             Some(id) => store::attempts::get(tx, scope, id)?,
             None => None,
@@ -131,6 +137,7 @@ impl Engine {
             wallets: methods.contains(&MethodKind::Card) && connector.as_ref().is_some_and(|c| c.wallets()),
             methods,
             merchant_name: merchant.name,
+            shop_name: storefront.name,
             merchant_address: merchant.profile.address,
             attempt,
             challenge,
@@ -163,7 +170,7 @@ impl Engine {
             }
             // The payer is here, even if an earlier confirm by the merchant said otherwise.
             (payment.details.off_session, payment.details.decline_on_challenge) = (false, false);
-            let origin = Origin::unattended(scope, Some(sent.request_id.clone()));
+            let origin = Origin::unattended(scope, &sent.request_id);
             let method = MethodChoice::New(Box::new(sent.method.clone()));
             let confirming = Confirming { method: &method, settings: &settings, form: Some(form) };
             engine.begin_confirm(tx, &origin, payment, confirming).map(|ask| Some(*ask))
@@ -175,7 +182,7 @@ impl Engine {
     /// The payer gives up: the payment ends. One that is at the provider, or has ended, stays as it is.
     pub async fn abandon_checkout(&self, code: String, request_id: String) -> Result<CheckoutView, Error> {
         let known = self.checkout(code.clone()).await?;
-        let cause = Cause { request: Some(request_id), idempotency_key: None };
+        let cause = Cause::request(&request_id);
         self.close_checkout(known.scope, known.payment.id, cause, |_, payment, now| match checkout::abandon(
             payment, now,
         ) {
@@ -223,16 +230,13 @@ impl Engine {
             .await
     }
 
-    /// Ends a payment with a page after a decline that was the payer's last try; true if it ended.
+    /// Ends a payment with a page after the payer's last try was declined or given up; true if it ended.
     pub(crate) fn exhausted(
         &self,
         tx: &mut Tx<'_>,
         payment: &mut Payment,
         at: Timestamp,
     ) -> Result<bool, Error> {
-        if payment.status != PaymentStatus::RequiresPaymentMethod {
-            return Ok(false);
-        }
         let checkout = store::checkouts::of_payment(tx, payment.scope, payment.id)?;
         Ok(checkout.is_some_and(|c| checkout::exhaust(&c, payment, at)))
     }

@@ -19,6 +19,13 @@ pub(crate) struct Cause {
     pub idempotency_key: Option<String>,
 }
 
+impl Cause {
+    /// A request without an idempotency key.
+    pub fn request(id: &str) -> Cause {
+        Cause { request: Some(id.to_owned()), idempotency_key: None }
+    }
+}
+
 impl From<&Call> for Cause {
     fn from(call: &Call) -> Self {
         Cause {

@@ -147,7 +147,7 @@ impl Engine {
 
     pub(crate) async fn payout_facts(&self, scope: Scope) -> Result<PayoutFacts, Error> {
         let settings = self.settings(scope).await?;
-        let provider = settings.provider.clone().ok_or(Error::ProviderNotConfigured)?;
+        let provider = settings.require_provider()?.clone();
         Ok(PayoutFacts { provider, settings })
     }
 

@@ -82,8 +82,8 @@ impl<'a> From<&'a Call> for Origin<'a> {
 
 impl Origin<'_> {
     /// Caused by `request`, which is answered with what there is afterwards.
-    pub fn unattended(scope: Scope, request: Option<String>) -> Origin<'static> {
-        Origin { scope, cause: Cause { request, idempotency_key: None }, call: None }
+    pub fn unattended(scope: Scope, request: &str) -> Origin<'static> {
+        Origin { scope, cause: Cause::request(request), call: None }
     }
 }
 

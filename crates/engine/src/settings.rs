@@ -27,6 +27,10 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// The provider that new payments go to.
+    ///
+    /// # Errors
+    /// [`Error::ProviderNotConfigured`] if there is none, as in live mode.
     pub fn require_provider(&self) -> Result<&Provider, Error> {
         self.provider.as_ref().ok_or(Error::ProviderNotConfigured)
     }

@@ -6,13 +6,18 @@ use crate::ids;
 use domain::Metadata;
 use domain::audit::AuditKind;
 use domain::gate_token::{GateToken, PayloadDialect, SignVariant, TOKENS_MAX};
-use domain::id::{GateTokenId, WebhookEndpointId};
+use domain::id::{GateTokenId, StorefrontId, WebhookEndpointId};
 use domain::limits::WEBHOOK_ENDPOINTS;
+use domain::money::MAX_AMOUNT;
 use domain::scope::Scope;
 use domain::storefront::{REQUEST_EXPIRATION_MAX_S, Storefront};
 use domain::webhook::{EndpointKind, EndpointStatus, WebhookEndpoint};
 use store::Tx;
 
+/// The most tries on one payment page that can be set.
+const ATTEMPTS_LIMIT: i64 = 20;
+/// Longest address that can be set, in bytes.
+const URL_MAX: usize = 2_048;
 /// Random characters of a token's secret: 238 bits.
 const SECRET_CHARS: usize = 40;
 
@@ -21,6 +26,7 @@ pub(crate) fn token_context(id: GateTokenId) -> String {
 }
 
 impl Engine {
+    /// Every storefront of every merchant, by its integer. For the operator's commands.
     pub async fn storefronts(&self) -> Result<Vec<Storefront>, Error> {
         self.store.read(|tx| Ok::<_, Error>(store::storefronts::all(tx)?)).await
     }
@@ -52,6 +58,9 @@ impl Engine {
     }
 
     /// Changes what is set for a storefront. In force within a second.
+    ///
+    /// # Errors
+    /// No such storefront or fee group; a value out of its bounds, by the name of its flag.
     pub async fn change_storefront(
         &self,
         number: i64,
@@ -79,6 +88,9 @@ impl Engine {
     }
 
     /// Makes a token. Its secret is in the answer and nowhere else but sealed in the database.
+    ///
+    /// # Errors
+    /// [`Error::NameTaken`] by a valid token; [`Error::Limit`] above [`TOKENS_MAX`] valid ones.
     pub async fn create_token(
         &self,
         number: i64,
@@ -169,21 +181,8 @@ impl Engine {
                 if store::webhooks::of_service(tx, storefront.id)?.len() >= WEBHOOK_ENDPOINTS {
                     return Err(Error::Limit { what: "webhooks of a service", max: WEBHOOK_ENDPOINTS });
                 }
-                let endpoint = WebhookEndpoint {
-                    id: engine.ids.next(),
-                    scope: storefront.scope,
-                    kind: EndpointKind::Gate,
-                    storefront: Some(storefront.id),
-                    url: url.clone(),
-                    enabled_events: Vec::new(),
-                    status: EndpointStatus::Enabled,
-                    disabled_reason: None,
-                    description: None,
-                    api_version: None,
-                    metadata: Metadata::new(),
-                    failing_since: None,
-                    created_at: engine.now(),
-                };
+                let endpoint =
+                    engine.gate_endpoint(storefront.scope, storefront.id, EndpointKind::Gate, url.clone());
                 store::webhooks::insert(tx, &endpoint, &[])?;
                 store::webhooks::number_service_webhook(tx, endpoint.id)?;
                 let detail = format!("webhook {} of service {number} was added", endpoint.id);
@@ -221,6 +220,31 @@ impl Engine {
             .await
     }
 
+    /// An endpoint of a storefront; not stored yet. Callbacks are signed with Gate tokens, so it has no secret.
+    pub(crate) fn gate_endpoint(
+        &self,
+        scope: Scope,
+        storefront: StorefrontId,
+        kind: EndpointKind,
+        url: String,
+    ) -> WebhookEndpoint {
+        WebhookEndpoint {
+            id: self.ids.next(),
+            scope,
+            kind,
+            storefront: Some(storefront),
+            url,
+            enabled_events: Vec::new(),
+            status: EndpointStatus::Enabled,
+            disabled_reason: None,
+            description: None,
+            api_version: None,
+            metadata: Metadata::new(),
+            failing_since: None,
+            created_at: self.now(),
+        }
+    }
+
     fn audit_storefront(
         &self,
         tx: &mut Tx<'_>,
@@ -244,11 +268,11 @@ fn check(s: &Storefront) -> Result<(), Error> {
             format!("request-expiration must be 60 to {REQUEST_EXPIRATION_MAX_S} seconds"),
         );
     }
-    if !(0..=domain::money::MAX_AMOUNT).contains(&s.surcharge) {
-        return invalid("cost", "cost must be 0 to 999999999999 minor units".to_owned());
+    if !(0..=MAX_AMOUNT).contains(&s.surcharge) {
+        return invalid("cost", format!("cost must be 0 to {MAX_AMOUNT} minor units"));
     }
-    if !(1..=20).contains(&s.attempts_max) {
-        return invalid("attempts", "attempts must be 1 to 20".to_owned());
+    if !(1..=ATTEMPTS_LIMIT).contains(&s.attempts_max) {
+        return invalid("attempts", format!("attempts must be 1 to {ATTEMPTS_LIMIT}"));
     }
     for (param, url) in [
         ("url", &s.url),
@@ -257,10 +281,11 @@ fn check(s: &Storefront) -> Result<(), Error> {
         ("return-url", &s.redirects.back),
     ] {
         let web = url.starts_with("https://") || url.starts_with("http://");
-        if !url.is_empty() && (!web || url.len() > 2_048 || url.chars().any(|c| c.is_control() || c == ' ')) {
+        if !url.is_empty() && (!web || url.len() > URL_MAX || url.chars().any(|c| c.is_control() || c == ' '))
+        {
             return invalid(
                 param,
-                format!("{param} must be an http or https address of up to 2048 characters"),
+                format!("{param} must be an http or https address of up to {URL_MAX} bytes, without spaces"),
             );
         }
     }

@@ -50,8 +50,9 @@ pub struct GateView {
     pub service: ServiceView,
     /// What paid, or was last tried.
     pub method: Option<MethodFacts>,
-    /// Integers of the payer and the provider on Gate.
+    /// The payer's integer on Gate.
     pub payer: Option<i64>,
+    /// The provider's integer on Gate: of the last try, or the one that a first try would go to.
     pub provider: Option<i64>,
 }
 
@@ -69,6 +70,7 @@ pub struct ServiceView {
     pub merchant_created_at: Timestamp,
 }
 
+/// A webhook of a service as Gate shows it, with its integer.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ServiceWebhook {
     pub number: i64,

@@ -79,7 +79,7 @@ impl Fields {
 }
 
 /// A code that may exist. Others are not looked up.
-fn known_form(code: String) -> Option<String> {
+fn plausible(code: String) -> Option<String> {
     let fits = !code.is_empty() && code.len() <= CODE_MAX;
     (fits && code.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')).then_some(code)
 }
@@ -144,7 +144,7 @@ fn refusal(app: &App, extensions: &Extensions, error: &Error, id: &str) -> Respo
 
 async fn show(State(app): State<App>, segment: Segment, id: Id, request: Request) -> Response {
     let (head, id) = (request.into_parts().0, id_text(&id).to_owned());
-    let response = match known_form(text(segment)) {
+    let response = match plausible(text(segment)) {
         Some(code) => match app.engine.page(code).await {
             Ok(PageView::Checkout(view)) => {
                 let fields = Fields::parse(head.uri.query().unwrap_or("").as_bytes());
@@ -186,7 +186,7 @@ fn nothing_to_pay(view: &GateView, id: &str) -> Response {
 async fn pay(State(app): State<App>, segment: Segment, id: Id, request: Request) -> Response {
     let (head, body) = request.into_parts();
     let id = id_text(&id).to_owned();
-    let answered = match known_form(text(segment)) {
+    let answered = match plausible(text(segment)) {
         Some(code) => take_form(&app, code, &head, body, &id).await,
         None => Err(missed(&app, &head.extensions, &id)),
     };
@@ -374,7 +374,7 @@ fn not_taken(error: Error, entered: &Entered<'_>) -> Unusable {
 async fn cancel(State(app): State<App>, segment: Segment, id: Id, request: Request) -> Response {
     let (head, body) = request.into_parts();
     let id = id_text(&id).to_owned();
-    let answered = match known_form(text(segment)) {
+    let answered = match plausible(text(segment)) {
         Some(code) => match read_form(&head, body, &id).await {
             Ok(fields) => match app.engine.abandon_checkout(code, id.clone()).await {
                 Ok(view) => {
@@ -394,7 +394,7 @@ async fn cancel(State(app): State<App>, segment: Segment, id: Id, request: Reque
 
 async fn status(State(app): State<App>, segment: Segment, id: Id, request: Request) -> Response {
     let (head, id) = (request.into_parts().0, id_text(&id).to_owned());
-    let response = match known_form(text(segment)) {
+    let response = match plausible(text(segment)) {
         Some(code) => match app.engine.checkout(code).await {
             Ok(view) => {
                 let headers = [
@@ -415,7 +415,7 @@ type Segments = Result<Path<(String, String)>, axum::extract::rejection::PathRej
 
 fn both(segments: Segments) -> Option<(String, String)> {
     let Ok(Path((code, challenge))) = segments else { return None };
-    known_form(code).zip(known_form(challenge))
+    plausible(code).zip(plausible(challenge))
 }
 
 /// The sandbox's stand-in for PayPal's own page.

@@ -88,7 +88,7 @@ fn with_checkout<T>(
     show(Checkout {
         address: Address::Payment(&view.checkout.code),
         locale: shown.locale,
-        merchant_name: &view.merchant_name,
+        merchant_name: &view.shop_name,
         test_mode: !view.scope.mode.is_live(),
         currency: payment.currency,
         amount: payment.amount,

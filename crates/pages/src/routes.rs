@@ -144,11 +144,23 @@ fn known_form(code: String) -> Option<String> {
     (code.len() == CODE_CHARS && code.bytes().all(|b| b.is_ascii_alphanumeric())).then_some(code)
 }
 
-/// Whether a browser says that another site sent this. `Origin` tells nothing here: our own pages send
-/// `null` (see [`security_headers`]). Clients without the header are no browsers that keep cookies or codes
-/// for others to use.
+/// Whether a browser says that another site sent this: by `Sec-Fetch-Site`, or, where a browser sends none (old
+/// ones, and all over plain HTTP), by an `Origin` of another host. `Origin: null` tells nothing: our own pages
+/// send it (see [`security_headers`]). Clients without both are no browsers that keep cookies or codes for others
+/// to use.
 pub(crate) fn from_elsewhere(headers: &HeaderMap) -> bool {
-    headers.get_all("sec-fetch-site").iter().any(|site| !matches!(site.as_bytes(), b"same-origin" | b"none"))
+    let mut sites = headers.get_all("sec-fetch-site").iter().peekable();
+    if sites.peek().is_some() {
+        return sites.any(|site| !matches!(site.as_bytes(), b"same-origin" | b"none"));
+    }
+    let host = headers.get(header::HOST).map(HeaderValue::as_bytes);
+    let ours = |origin: &HeaderValue| {
+        let origin = origin.as_bytes();
+        let named =
+            [b"https://".as_slice(), b"http://"].iter().find_map(|scheme| origin.strip_prefix(*scheme));
+        origin == b"null" || (named.is_some() && named == host)
+    };
+    headers.get_all(header::ORIGIN).iter().any(|origin| !ours(origin))
 }
 
 /// Exactly one `outcome`, one of the three.

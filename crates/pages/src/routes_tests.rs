@@ -50,6 +50,13 @@ fn forms_from_other_sites_are_refused() {
         assert!(!from_elsewhere(&headers(&[("sec-fetch-site", site)])), "{site}");
     }
     assert!(!from_elsewhere(&headers(&[("origin", "null")])));
+    // Browsers that send no Sec-Fetch-Site.
+    for origin in
+        ["http://evil.example", "https://pay.example.evil.example", "https://pay.example:444", "pay.example"]
+    {
+        assert!(from_elsewhere(&headers(&[("host", "pay.example"), ("origin", origin)])), "{origin}");
+    }
+    assert!(!from_elsewhere(&headers(&[("host", "pay.example"), ("origin", "https://pay.example")])));
     let mut twice = headers(&[("sec-fetch-site", "same-origin")]);
     twice.append("sec-fetch-site", HeaderValue::from_static("cross-site"));
     assert!(from_elsewhere(&twice));

@@ -76,6 +76,7 @@ const OWNED: &[(&str, &str, &str)] = &[
     ("ch", "attempts", "id"),
     ("cus", "customers", "id"),
     ("re", "refunds", "id"),
+    ("po", "payouts", "id"),
     ("evt", "events", "id"),
     ("we", "webhook_endpoints", "id"),
     ("clock", "test_clocks", "id"),

@@ -78,6 +78,11 @@ fn due(row: &mut Row<'_>) -> Result<Due, StoreError> {
     })
 }
 
+/// Which checkouts end when their time is over, of `checkouts c` and `payments p`: the same for finding them and
+/// for finding when the next one is due, or a test clock would wait for ever for what nobody ends.
+pub(crate) const EXPIRABLE: &str =
+    "c.open = 1 AND p.op_kind IS NULL AND p.status IN ('requires_payment_method', 'requires_confirmation')";
+
 /// Open checkouts whose time is over by `now`; those of `clock`, or those of no clock. Payments that are at
 /// a provider, or wait for a payer to prove who they are, are passed over: they end there first.
 pub fn to_expire(
@@ -86,20 +91,21 @@ pub fn to_expire(
     now: Timestamp,
     limit: i64,
 ) -> Result<Vec<Due>, StoreError> {
-    const SELECT: &str = "SELECT c.payment, c.merchant, c.live, c.expires_at FROM checkouts c \
-        JOIN payments p ON p.id = c.payment WHERE c.open = 1 AND p.op_kind IS NULL \
-        AND p.status IN ('requires_payment_method', 'requires_confirmation')";
+    let select = format!(
+        "SELECT c.payment, c.merchant, c.live, c.expires_at FROM checkouts c JOIN payments p ON p.id = c.payment \
+         WHERE {EXPIRABLE}"
+    );
     match clock {
         None => tx.all(
             &format!(
-                "{SELECT} AND c.clock IS NULL AND c.expires_at <= ?1 ORDER BY c.expires_at, c.payment LIMIT ?2"
+                "{select} AND c.clock IS NULL AND c.expires_at <= ?1 ORDER BY c.expires_at, c.payment LIMIT ?2"
             ),
             params![now, limit],
             due,
         ),
         Some(clock) => tx.all(
             &format!(
-                "{SELECT} AND c.clock = ?1 AND c.expires_at <= ?2 ORDER BY c.expires_at, c.payment LIMIT ?3"
+                "{select} AND c.clock = ?1 AND c.expires_at <= ?2 ORDER BY c.expires_at, c.payment LIMIT ?3"
             ),
             params![clock, now, limit],
             due,

@@ -74,7 +74,7 @@ pub struct EventFilter {
 
 const UNDELIVERED: &str = "(SELECT COUNT(*) FROM deliveries d WHERE d.event = events.id AND d.kind = 'v2' \
     AND d.status <> 'succeeded')";
-const HIDDEN: &str = "CASE WHEN type LIKE 'gate.%' THEN CAST(1 AS BIGINT) ELSE CAST(0 AS BIGINT) END";
+const GATE_ONLY: &str = "CASE WHEN type LIKE 'gate.%' THEN CAST(1 AS BIGINT) ELSE CAST(0 AS BIGINT) END";
 
 pub fn list(tx: &mut Tx<'_>, scope: Scope, filter: &EventFilter, query: &PageQuery) -> Listed<Event> {
     // PostgreSQL takes bare digits for 32-bit integers, as which our parameters cannot be bound.
@@ -86,8 +86,7 @@ pub fn list(tx: &mut Tx<'_>, scope: Scope, filter: &EventFilter, query: &PageQue
         filters.push((delivered.as_str(), Param::Int(i64::from(wanted))));
     }
     if filter.v2_only {
-        // What only Gate is told of has no form on REST v2.
-        filters.push((HIDDEN, Param::Int(0)));
+        filters.push((GATE_ONLY, Param::Int(0)));
     }
     // The types come from our own list, so they may stand in the text.
     let kinds: Vec<String> = filter.types.iter().map(|t| format!("'{}'", t.as_str())).collect();

@@ -83,12 +83,6 @@ pub fn by_number(tx: &mut Tx<'_>, number: i64) -> Result<Option<Storefront>, Sto
     tx.opt(&format!("{SELECT} WHERE g.number = ?1"), params![number], storefront)
 }
 
-/// All storefronts of a scope, oldest first.
-pub fn of_scope(tx: &mut Tx<'_>, scope: Scope) -> Result<Vec<Storefront>, StoreError> {
-    let sql = format!("{SELECT} WHERE s.merchant = ?1 AND s.live = ?2 ORDER BY s.id");
-    tx.all(&sql, params![scope.merchant, scope.mode], storefront)
-}
-
 /// All storefronts of all merchants. For the operator's commands.
 pub fn all(tx: &mut Tx<'_>) -> Result<Vec<Storefront>, StoreError> {
     tx.all(&format!("{SELECT} ORDER BY g.number"), &[], storefront)

@@ -116,15 +116,14 @@ pub fn advancing(tx: &mut Tx<'_>, limit: i64) -> Result<Vec<TestClock>, StoreErr
 
 /// The earliest instant up to `until` at which something that lives by `clock` is due.
 pub fn next_due(tx: &mut Tx<'_>, clock: ClockId, until: Timestamp) -> Result<Option<Timestamp>, StoreError> {
-    tx.one(
+    let open = super::checkouts::EXPIRABLE;
+    let sql = format!(
         "SELECT MIN(t) FROM (\
          SELECT MIN(available_on) AS t FROM payments WHERE clock = ?1 AND pending_balance > 0 AND available_on <= ?2 \
          UNION ALL SELECT MIN(capture_before) FROM payments WHERE clock = ?1 AND capture_before <= ?2 AND op_kind IS NULL \
          UNION ALL SELECT MIN(c.expires_at) FROM checkouts c JOIN payments p ON p.id = c.payment WHERE c.clock = ?1 \
-         AND c.open = 1 AND c.expires_at <= ?2 AND p.op_kind IS NULL \
-         AND p.status IN ('requires_payment_method', 'requires_confirmation', 'requires_action') \
-         UNION ALL SELECT MIN(due_at) FROM jobs WHERE clock = ?1 AND due_at <= ?2) AS due",
-        params![clock, until],
-        |r| r.next(),
-    )
+         AND c.expires_at <= ?2 AND {open} \
+         UNION ALL SELECT MIN(due_at) FROM jobs WHERE clock = ?1 AND due_at <= ?2) AS due"
+    );
+    tx.one(&sql, params![clock, until], |r| r.next())
 }

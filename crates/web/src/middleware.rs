@@ -26,6 +26,7 @@ pub struct Peer(pub SocketAddr);
 pub struct KnownLimits(Arc<Mutex<Option<Verdict>>>);
 
 impl KnownLimits {
+    /// Replaces what was known before.
     pub fn set(&self, verdict: Verdict) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(verdict);
     }

@@ -30,6 +30,9 @@ const JITTER_US: i64 = 2 * SECOND_US;
 /// The pause asked for when a tier never lets anything pass.
 const NEVER_US: i64 = WINDOW_US;
 
+/// The limits of whoever has no credential, per address. One for every surface, since they share the bucket.
+pub const ANONYMOUS: Tier = Tier { per_minute: 50, per_second: 5, burst: 50 };
+
 /// The bucket of whoever has no credential: the peer's address.
 pub fn address_key(extensions: &axum::http::Extensions) -> [u8; 16] {
     let ip = extensions.get::<Peer>().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |p| p.0.ip());

@@ -75,7 +75,7 @@ impl Upkeep {
         self.repeat("seal", Duration::from_secs(1), None, step).await;
     }
 
-    /// What is kept no longer: idempotency keys, events, test clocks; and API keys that have ended.
+    /// What is kept no longer: idempotency keys, events, test clocks.
     pub async fn purge(self) {
         let step = |engine: Engine| async move {
             let keys = engine.purge_keys().await? > 0;
@@ -86,6 +86,7 @@ impl Upkeep {
         self.repeat("purge", Duration::from_secs(60), None, step).await;
     }
 
+    /// Rotated API keys whose overlap is over: revoked, so that a clock that goes back revives none.
     pub async fn ended_keys(self) {
         let step = |engine: Engine| async move { Ok(engine.revoke_ended_keys().await? > 0) };
         self.repeat("ended keys", Duration::from_secs(5), None, step).await;

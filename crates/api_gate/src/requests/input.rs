@@ -8,7 +8,7 @@ use domain::text::{multi_line, single_line};
 use web::params::Value;
 
 use super::{Errors, Policy, checks};
-use crate::signature::{Number, SignedBody, is_blank, php_text};
+use crate::signature::{Number, SignedBody, is_blank};
 
 /// Names of one field in a block: its own, then those of the other dialect.
 pub(super) type Names = &'static [&'static str];
@@ -30,6 +30,13 @@ impl<'b> Input<'b> {
     /// `value` if nothing is wrong. A `None` comes with an error.
     pub fn finish<T>(self, value: Option<T>) -> Result<T, Errors> {
         value.filter(|_| self.errors.is_empty()).ok_or(self.errors)
+    }
+
+    /// A top-level member that this call must not have.
+    pub fn absent(&mut self, name: &str, why: &str) {
+        if self.member(name).is_some() {
+            self.errors.add(name, format!("{name} {why}."));
+        }
     }
 
     /// A top-level member; `None` for what says nothing.
@@ -198,10 +205,7 @@ impl<'b> Input<'b> {
         let price = match value {
             Value::Text(text) => text.clone(),
             // What was signed is the number, not its spelling: 12.320000000000000001 is 12.32.
-            Value::Number(literal) => match Number::of(literal) {
-                Number::Int(int) => int.to_string(),
-                Number::Float(float) => php_text(float),
-            },
+            Value::Number(literal) => Number::of(literal).text(),
             _ => {
                 self.refuse(&path, "must be a decimal number in a string, such as \"100.00\"");
                 return None;

@@ -16,15 +16,16 @@ use domain::currency::Currency;
 use domain::date::Date;
 use domain::text::{email, multi_line, single_line};
 use domain::time::Timestamp;
+use sha2::{Digest, Sha256};
 use web::params::Value;
 
 pub use checks::URL_MAX;
 pub use errors::Errors;
 use input::{Input, Names, lookup};
 pub use recurring::Recurring;
-pub use stored::stored_request;
+pub use stored::{stored_payout, stored_request};
 
-use crate::signature::{Number, SignedBody, Variant, php_text};
+use crate::signature::{Number, SignedBody, Variant};
 
 /// Bytes of `additional_data` as compact JSON.
 pub const ADDITIONAL_DATA_MAX: usize = 16 * 1024;
@@ -44,6 +45,7 @@ pub struct Policy {
 }
 
 impl Policy {
+    /// After a signature over the `proven` form.
     pub fn of(proven: Variant, now: Timestamp, http_loopback: bool) -> Policy {
         Policy { now, http_loopback, folded: proven == Variant::Folded }
     }
@@ -58,7 +60,7 @@ pub struct Create {
     /// In minor units, 1 to 999,999,999,999.
     pub amount: i64,
     pub currency: Currency,
-    /// A method that the payer is bound to.
+    /// A method that the payer is bound to. Checked and kept; the page offers every method all the same.
     pub payment_method_id: Option<i64>,
     pub user: User,
     pub webhook: Webhook,
@@ -103,6 +105,7 @@ pub struct Redirect {
     pub back: Option<String>,
 }
 
+/// Whose account a payout goes to. In other calls it is checked and kept, and used for nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Company {
     pub name: Option<String>,
@@ -141,6 +144,23 @@ pub struct Refund {
     pub comment: Option<String>,
     /// Tells a second refund from a repetition of the first.
     pub reference_id: Option<String>,
+}
+
+impl Refund {
+    /// What makes two requests the same refund: the fields, whatever their spelling. A shop that sends `1.00`
+    /// once and `1` when it tries again must not refund twice.
+    pub fn digest(&self) -> [u8; 32] {
+        let mut hash = Sha256::new();
+        let (amount, currency) = (self.amount.to_string(), self.currency.code());
+        let uuid = self.transaction_uuid.to_ascii_lowercase();
+        let comment = self.comment.as_deref().unwrap_or("").trim();
+        for field in [&uuid, &amount, currency, comment, self.reference_id.as_deref().unwrap_or("")] {
+            // The length keeps two fields from being read as others.
+            hash.update((field.len() as u64).to_be_bytes());
+            hash.update(field.as_bytes());
+        }
+        hash.finalize().into()
+    }
 }
 
 /// The service that a creating or cancelling call claims to be of, whose tokens its signature is checked
@@ -203,6 +223,11 @@ pub fn recurring(body: &SignedBody, policy: Policy) -> Result<(Create, Recurring
 pub fn cancel(body: &SignedBody, policy: Policy) -> Result<Cancel, Errors> {
     let mut input = Input::new(body, policy);
     let (service_id, payment_id) = (read_service_id(&mut input), read_payment_id(&mut input));
+    // A signature covers neither the path nor the direction: a body that asked for something, or a callback that
+    // we sent, must not cancel when somebody sends it here.
+    for member in ["payment", "refund", "recurring", "user", "data"] {
+        input.absent(member, "must not be in a cancellation: send meta alone");
+    }
     input.finish(service_id.zip(payment_id).map(|(service_id, payment_id)| Cancel { service_id, payment_id }))
 }
 
@@ -226,7 +251,7 @@ pub fn refund(body: &SignedBody, policy: Policy) -> Result<Refund, Errors> {
 }
 
 fn read_service_id(input: &mut Input<'_>) -> Option<i64> {
-    input.require("meta", &["service_id"], "the number of your service, from the dashboard");
+    input.require("meta", &["service_id"], "the number of your service, as its operator gave it to you");
     input.integer("meta", &["service_id"], 1, i64::MAX)
 }
 
@@ -359,10 +384,7 @@ fn read_order_line(input: &mut Input<'_>, place: usize, item: &Value) -> OrderLi
         let path = format!("order.{place}.{name}");
         let text = match lookup(entries, name)? {
             Value::Text(text) => text.clone(),
-            Value::Number(literal) if name == "price" => match Number::of(literal) {
-                Number::Int(int) => int.to_string(),
-                Number::Float(float) => php_text(float),
-            },
+            Value::Number(literal) if name == "price" => Number::of(literal).text(),
             _ => {
                 input.errors.add(&path, format!("{path} must be a string."));
                 return None;

@@ -15,8 +15,26 @@ const SECURITY_CODES: [&str; 10] =
 
 /// The body as it was sent, as compact JSON: numbers keep their spelling, unknown members stay. Without
 /// `meta.signature`, which with the body would be all that is needed to repeat the request; and with card
-/// numbers and security codes hidden, which may not be stored, and all but the end of a bank account.
+/// numbers and security codes hidden, which may not be stored.
 pub fn stored_request(body: &SignedBody) -> String {
+    json_text(&Value::Map(kept(body)))
+}
+
+/// The same of a payout: of the account that is paid, which is kept sealed elsewhere, only the end.
+pub fn stored_payout(body: &SignedBody) -> String {
+    let mut kept = kept(body);
+    for (_, company) in kept.iter_mut().filter(|(key, _)| key == "company") {
+        let Value::Map(company) = company else { continue };
+        for (_, account) in company.iter_mut().filter(|(key, _)| key == "bank_account") {
+            if let Value::Text(text) | Value::Number(text) = account {
+                *account = Value::Text(last_four(text));
+            }
+        }
+    }
+    json_text(&Value::Map(kept))
+}
+
+fn kept(body: &SignedBody) -> Vec<(String, Value)> {
     let mut kept = Vec::with_capacity(body.entries().len());
     for (key, value) in body.entries() {
         let value = match value {
@@ -27,7 +45,7 @@ pub fn stored_request(body: &SignedBody) -> String {
         };
         kept.push((key.clone(), value));
     }
-    json_text(&Value::Map(masked_map(&kept, &[])))
+    masked_map(&kept, &[])
 }
 
 /// `value` without what must not be kept.
@@ -53,9 +71,6 @@ fn masked_map(entries: &[(String, Value)], path: &[&str]) -> Vec<(String, Value)
         if scalar && is_security_code(key) {
             return (key.clone(), Value::Text(HIDDEN.to_owned()));
         }
-        if let (["company"], "bank_account", Value::Text(account)) = (path, key.as_str(), value) {
-            return (key.clone(), Value::Text(last_four(account)));
-        }
         (key.clone(), masked(value, &[path, &[key.as_str()]].concat()))
     };
     nameable.map(below).collect()
@@ -65,11 +80,12 @@ fn masked_map(entries: &[(String, Value)], path: &[&str]) -> Vec<(String, Value)
 fn may_hold_digits(text: &str, path: &[&str]) -> bool {
     match path {
         ["user", "phone"] => checks::phone(text).is_ok(),
+        ["company", "bank_account"] => checks::bank_account(text).is_ok(),
         _ => false,
     }
 }
 
-/// An account number as it may be shown: a payout keeps the whole one sealed.
+/// An account number as it may be shown.
 fn last_four(account: &str) -> String {
     let start = account.char_indices().rev().nth(3).map_or(0, |(at, _)| at);
     if start == 0 { "…".to_owned() } else { format!("…{}", &account[start..]) }

@@ -25,6 +25,14 @@ impl Number {
         }
         literal.parse().map_or_else(|_| float(), Number::Int)
     }
+
+    /// As PHP prints it: what was signed, whatever the literal's spelling.
+    pub fn text(self) -> String {
+        match self {
+            Number::Int(int) => int.to_string(),
+            Number::Float(float) => php_text(float),
+        }
+    }
 }
 
 /// The canonical bytes of a whole body.

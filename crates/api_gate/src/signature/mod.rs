@@ -19,7 +19,6 @@ use sha2::{Digest, Sha256, Sha512};
 use web::params::Value;
 
 pub use canonical::{Number, is_blank};
-pub use float::php_text;
 pub use read::{BODY_MAX, Unreadable};
 
 /// The two ways in which signers treat text values.

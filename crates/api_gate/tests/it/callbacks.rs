@@ -288,12 +288,28 @@ testkit::on_both_engines! {
         workers.stop().await;
     }
 
-    async fn without_a_token_nothing_is_sent(db) {
+    async fn without_a_token_nothing_is_sent_until_there_is_one(db) {
         let app = TestApp::start(&db).await;
         let shop = Shop::open(&app).await;
         let receiver = Receiver::start().await;
         shop.create(PURCHASE, &shop.purchase_with_callback("order-1", "1.00", &receiver.url)).await;
         assert!(app.engine.revoke_token(shop.token).await.expect("revoked"));
+        let workers = work(&app);
+        until(&app, "SELECT COUNT(*) FROM deliveries WHERE status = 'pending' AND due_at > created_at + 1000000", 2).await;
+        assert!(receiver.received().is_empty());
+        let next = Shop::of_service(&app, shop.service, "next").await;
+        sql(&app, "UPDATE deliveries SET due_at = 1").await;
+        assert_eq!(sorted(&receiver.wait_for(2).await, &next.secret), ["created", "sale init"]);
+        workers.stop().await;
+    }
+
+    async fn without_a_token_callbacks_are_given_up_in_the_end(db) {
+        let app = TestApp::start(&db).await;
+        let shop = Shop::open(&app).await;
+        let receiver = Receiver::start().await;
+        shop.create(PURCHASE, &shop.purchase_with_callback("order-1", "1.00", &receiver.url)).await;
+        assert!(app.engine.revoke_token(shop.token).await.expect("revoked"));
+        sql(&app, "UPDATE deliveries SET created_at = 1").await;
         let workers = work(&app);
         until(&app, "SELECT COUNT(*) FROM deliveries WHERE status = 'failed' AND attempts = 0", 2).await;
         assert!(receiver.received().is_empty());

@@ -1,6 +1,8 @@
 //! Purchases: from the page to every end, with the fee and what the books say.
 
-use crate::support::{AT_ONCE, DECLINED, assert_states, balance, figure, refused, rule, shop_with_fees};
+use crate::support::{
+    AT_ONCE, DECLINED, assert_states, balance, figure, refused, rule, shop_with_fees, shop_without_fees,
+};
 use domain::fee::FeeOperation;
 use domain::money::MAX_AMOUNT;
 use domain::storefront::Storefront;
@@ -78,7 +80,7 @@ testkit::on_both_engines! {
 
     async fn amounts(db) {
         let app = TestApp::start(&db).await;
-        let shop = Shop::open(&app).await;
+        let shop = shop_without_fees(&app).await;
         set(&shop, |s| s.any_currency = true).await;
         for (n, (price, currency, amount)) in [
             (json!("100.00"), "EUR", "100.00"), (json!("100"), "EUR", "100.00"), (json!(12.32), "EUR", "12.32"),
@@ -307,12 +309,19 @@ testkit::on_both_engines! {
         let change = |tx: &mut store::Tx<'_>| tx.execute("UPDATE checkouts SET expires_at = 1", &[]);
         app.store.write::<_, store::StoreError, _>(change).await.expect("their time is over");
         app.run_due().await;
-        let expired = shop.status(&uuid).await;
-        assert_states(&expired, "expired", &[("sale", "internal_error", 0, OVER)]);
-        let payment = shop.payment_of("order-1").await["id"].as_str().expect("an id").to_owned();
-        let late = app.post(&format!("/v2/test_helpers/payment_intents/{payment}/authenticate"), &[]).await;
-        assert!(late.status.is_client_error(), "{}", late.text);
-        assert_eq!(shop.status(&uuid).await["status"], "expired");
+        // Who is at the bank may finish there, but has no other try.
+        assert_eq!(shop.status(&uuid).await["status"], "processing");
+        let failed = shop.sell("order-3", "10.00", "pm_card_threeDSecureRequired").await;
+        app.store.write::<_, store::StoreError, _>(change).await.expect("its time is over");
+        app.run_due().await;
+        for (order, outcome) in [("order-1", "success"), ("order-3", "fail")] {
+            let payment = shop.payment_of(order).await["id"].as_str().expect("an id").to_owned();
+            let path = format!("/v2/test_helpers/payment_intents/{payment}/authenticate");
+            app.post(&path, &[("outcome", outcome)]).await.expect(200);
+        }
+        app.run_due().await;
+        assert_eq!(shop.status(&uuid).await["status"], "success");
+        assert_states(&shop.status(&failed).await, "expired", &[("sale", "external_error", 2000, OVER)]);
         // What is at the provider ends there.
         assert_eq!(shop.status(&debit).await["status"], "processing");
         let change = |tx: &mut store::Tx<'_>| {

@@ -39,6 +39,22 @@ testkit::on_both_engines! {
         assert_eq!(figure(&app, "SELECT COUNT(*) FROM payments").await, 0);
     }
 
+    async fn only_a_cancellation_cancels(db) {
+        let app = TestApp::start(&db).await;
+        let shop = Shop::open(&app).await;
+        let mut order = shop.purchase("plan-1", "10.00");
+        order["recurring"] = json!({ "start_date": "2034-01-01", "end_date": "2035-01-01", "cycle_days": 30 });
+        shop.create(RECURRING, &order).await;
+        // Neither the body that ordered it nor a callback, whoever has seen them.
+        for body in [order, json!({
+            "meta": { "service_id": shop.service, "payment_id": "plan-1", "type": "transaction" },
+            "data": { "transaction": {} },
+        })] {
+            refused(shop.call(CANCEL, &body).await, 422, 422, Some(if body["data"].is_null() { "payment" } else { "data" }));
+        }
+        cancel(&shop, "plan-1").await.expect(200);
+    }
+
     async fn what_cannot_be_canceled(db) {
         let app = TestApp::start(&db).await;
         let shop = Shop::open(&app).await;

@@ -91,6 +91,36 @@ testkit::on_both_engines! {
         app.assert_books().await;
     }
 
+    async fn what_means_the_same_refunds_once(db) {
+        let app = TestApp::start(&db).await;
+        allow_debts(&app).await;
+        let shop = Shop::open(&app).await;
+        let uuid = shop.sell("order-1", "100.00", AT_ONCE).await;
+        let body = shop.refund_of(&uuid, "1.00", "x");
+        shop.call(REFUND, &body).await.expect(200);
+        let changes = [
+            ("/refund/price", json!("1")),
+            ("/refund/price", json!(1)),
+            ("/refund/currency", json!("eur")),
+            ("/refund/comment", json!(" x ")),
+            ("/meta/transaction_uuid", json!(uuid.to_uppercase())),
+        ];
+        for (at, value) in changes {
+            let mut other = body.clone();
+            *other.pointer_mut(at).expect("a field") = value;
+            shop.call(REFUND, &other).await.expect(200);
+        }
+        let mut unknown = body.clone();
+        unknown["refund"]["note"] = json!("y");
+        shop.call(REFUND, &unknown).await.expect(200);
+        assert_eq!(figure(&app, REFUNDS).await, 1);
+        let mut second = body.clone();
+        second["refund"]["reference_id"] = json!("second");
+        shop.call(REFUND, &second).await.expect(200);
+        assert_eq!(figure(&app, REFUNDS).await, 2);
+        app.assert_books().await;
+    }
+
     async fn one_request_refunds_once(db) {
         let app = TestApp::start(&db).await;
         allow_debts(&app).await;

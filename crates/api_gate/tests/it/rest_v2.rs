@@ -31,6 +31,7 @@ testkit::on_both_engines! {
         for change in [("amount", "1"), ("amount", "10000"), ("currency", "usd"), ("capture_method", "manual")] {
             let answer = app.post(&path, &[change]).await;
             assert_eq!(answer.status, 400, "{change:?}: {}", answer.text);
+            assert_eq!(answer.json["error"]["param"], change.0, "{}", answer.text);
         }
         assert_eq!(app.get(&path).await.expect(200)["amount"], 10_054);
 
@@ -38,6 +39,23 @@ testkit::on_both_engines! {
         assert_states(&shop.status(&uuid).await, "success", &[SALE]);
         let customer = app.get(&format!("/v2/customers/{}", payment["customer"].as_str().expect("a customer"))).await.expect(200);
         assert_eq!((&customer["email"], &customer["name"]), (&json!("payer@example.com"), &json!("Ada Payer")));
+        app.assert_books().await;
+    }
+
+    async fn a_change_there_ends_a_try_here(db) {
+        let app = TestApp::start(&db).await;
+        let shop = Shop::open(&app).await;
+        app.engine.change_storefront(shop.service, None, |s| s.attempts_max = 2).await.expect("few tries");
+        let uuid = shop.sell("order-1", "10.00", "pm_card_threeDSecureRequired").await;
+        assert_eq!(shop.status(&uuid).await["operations"][0]["status"], "processing");
+        let path = format!("/v2/payment_intents/{}", id(&shop.payment_of("order-1").await));
+        app.post(&path, &[("payment_method", "pm_card_visa")]).await.expect(200);
+        let given_up = shop.status(&uuid).await;
+        assert_eq!(given_up["operations"][0]["status"], "internal_error", "{given_up}");
+        // The payer's last try ends the page with it.
+        shop.pay(&uuid, "pm_card_threeDSecureRequired").await;
+        app.post(&path, &[("payment_method", "pm_card_visa")]).await.expect(200);
+        assert_eq!(shop.status(&uuid).await["status"], "failed");
         app.assert_books().await;
     }
 

@@ -31,8 +31,11 @@ pub enum Script {
     RequestLost,
 }
 
+/// An account whose payouts have a fixed end.
 pub struct TestPayoutAccount {
+    /// As [`AccountNumber::expose`] gives it.
     pub number: &'static str,
+    /// Of what it does, for the sandbox's books.
     pub name: &'static str,
     pub script: Script,
 }

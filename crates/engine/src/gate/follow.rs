@@ -6,7 +6,6 @@ use crate::emit::{Cause, News};
 use crate::error::Error;
 use crate::ids;
 use crate::view::{GateView, Snapshot};
-use domain::Metadata;
 use domain::attempt::Attempt;
 use domain::checkout::Checkout;
 use domain::event::EventType;
@@ -20,7 +19,7 @@ use domain::payment::{Payment, PaymentStatus};
 use domain::payout::Payout;
 use domain::refund::{Refund, RefundStatus};
 use domain::time::Timestamp;
-use domain::webhook::{EndpointKind, EndpointStatus, WebhookEndpoint};
+use domain::webhook::{EndpointKind, EndpointStatus};
 use store::Tx;
 
 /// Origins of one storefront's direct callbacks that queue apart; further ones share the last queue.
@@ -196,21 +195,8 @@ impl Engine {
         if shared && let Some(known) = store::webhooks::direct(tx, storefront, origin)? {
             return Ok(known);
         }
-        let endpoint = WebhookEndpoint {
-            id: self.ids.next(),
-            scope: transaction.scope,
-            kind: EndpointKind::Direct,
-            storefront: Some(storefront),
-            url: origin.to_owned(),
-            enabled_events: Vec::new(),
-            status: EndpointStatus::Enabled,
-            disabled_reason: None,
-            description: None,
-            api_version: None,
-            metadata: Metadata::new(),
-            failing_since: None,
-            created_at: self.now(),
-        };
+        let endpoint =
+            self.gate_endpoint(transaction.scope, storefront, EndpointKind::Direct, origin.to_owned());
         store::webhooks::insert(tx, &endpoint, &[])?;
         Ok(endpoint.id)
     }
@@ -307,18 +293,12 @@ impl Books {
         state: OperationState,
     ) -> Result<(), Error> {
         let mut operation = GateOperation {
-            number: 0,
-            uuid: ids::uuid(),
-            transaction_number: self.transaction.number,
-            kind,
             object: Some(object),
-            digest: None,
-            amount,
             state,
-            comment: None,
             confirmed_at: Some(confirmed_at),
             created_at: self.at,
             updated_at: self.at,
+            ..blank_operation(&self.transaction, kind, amount, 0)
         };
         operation.number = store::gate_operations::insert(tx, &operation)?;
         self.operations.push(operation);
@@ -356,8 +336,8 @@ impl Books {
     }
 }
 
-/// An operation that waits for the payer's first try.
-pub(super) fn first_operation(
+/// An operation of which nothing has come yet, as old as its transaction.
+pub(super) fn blank_operation(
     transaction: &GateTransaction,
     kind: OperationKind,
     amount: i64,

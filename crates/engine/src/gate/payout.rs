@@ -1,10 +1,10 @@
 //! A payout by signed request: amount and fee are held from the balance, and the provider pays the account.
 
-use super::follow::first_operation;
+use super::NewPurchase;
+use super::follow::blank_operation;
 use super::purchase::{FEE_FAILED, check_callback, known_transaction};
 use super::refund::BALANCE_SHORT;
 use super::service::GateService;
-use super::{Created, NewPurchase};
 use crate::Engine;
 use crate::emit::Cause;
 use crate::error::Error;
@@ -32,17 +32,19 @@ impl Engine {
     /// Makes the payout of a signed request: once, however often the request comes. One that the balance
     /// cannot bear is written down as failed with code 223, one without a fee rule with code 434; nothing
     /// is taken for either.
+    ///
+    /// # Errors
+    /// Those of [`Engine::create_gate_purchase`], and an account number that is none.
     pub async fn create_gate_payout(
         &self,
         service: &GateService,
         new: NewPurchase,
         account: PayoutAccount,
-    ) -> Result<Created, Error> {
+    ) -> Result<GateTransaction, Error> {
         let storefront = service.storefront.clone();
         check_callback(self, storefront.scope, new.callback_url.as_deref())?;
-        let number = AccountNumber::parse(&account.account).map_err(|e| {
-            Error::invalid("company.bank_account", "account_invalid", format!("company.bank_account {e}."))
-        })?;
+        let number = AccountNumber::parse(&account.account)
+            .map_err(|e| Error::invalid("company.bank_account", "account_invalid", format!("{e}.")))?;
         let facts = self.payout_facts(storefront.scope).await?;
         let wanted = CreatePayout {
             id: self.payout_id(),
@@ -63,18 +65,12 @@ impl Engine {
             clock: None,
         };
         let (place, payment_id, digest) = (storefront.id, new.payment_id.clone(), new.digest);
-        let made = wanted.id;
         self.carry_out(move |engine, tx| engine.begin_gate_payout(tx, &storefront, &new, &facts, &wanted))
             .await?;
         let kind = TransactionKind::Payout;
         let known =
             self.store.read(move |tx| known_transaction(tx, place, kind, &payment_id, &digest)).await?;
-        let known = known.ok_or_else(|| Error::Internal("a payout left no transaction".to_owned()))?;
-        let repeated = known.transaction.payout.is_some_and(|payout| payout != made);
-        if !repeated {
-            self.transaction_counts.made(place);
-        }
-        Ok(Created { repeated, ..known })
+        known.ok_or_else(|| Error::Internal("a payout left no transaction".to_owned()))
     }
 
     fn begin_gate_payout(
@@ -90,7 +86,7 @@ impl Engine {
             return Ok(None);
         }
         let scope = storefront.scope;
-        let cause = Cause { request: Some(new.request_id.clone()), idempotency_key: None };
+        let cause = Cause::request(&new.request_id);
         let customer = self.gate_payer(tx, &cause, scope, &new.payer)?;
         let begun = self.begin_unattended_payout(tx, scope, cause.clone(), facts, wanted);
         let mut transaction = GateTransaction {
@@ -98,7 +94,7 @@ impl Engine {
             cost: 0,
             ..self.blank_transaction(storefront, new, TransactionKind::Payout, self.now())
         };
-        let operation = first_operation(&transaction, OperationKind::Payout, new.amount, 0);
+        let operation = blank_operation(&transaction, OperationKind::Payout, new.amount, 0);
         let failure = match begun {
             Ok(Some(ask)) => {
                 let payout = store::payouts::get(tx, scope, wanted.id)?

@@ -1,6 +1,6 @@
 //! A purchase: a payment with a page on which the payer pays.
 
-use super::follow::first_operation;
+use super::follow::blank_operation;
 use super::service::GateService;
 use crate::Engine;
 use crate::emit::{Cause, News};
@@ -22,7 +22,7 @@ use domain::gate_transaction::{
     CODE_FEE, GateTransaction, RecurringTerms, TransactionKind, TransactionStatus,
 };
 use domain::id::{CustomerId, GateTokenId, StorefrontId, TypedId};
-use domain::money::MAX_AMOUNT;
+use domain::money::{MAX_AMOUNT, format_minor};
 use domain::payment::{CaptureMethod, Payment, PaymentDetails};
 use domain::payment_method::MethodKind;
 use domain::scope::Scope;
@@ -65,21 +65,18 @@ pub struct NewPurchase {
     pub request_id: String,
 }
 
-/// What became of a request for a transaction.
-#[derive(Clone, Debug)]
-pub struct Created {
-    pub transaction: GateTransaction,
-    /// The same signed request was made before.
-    pub repeated: bool,
-}
-
 impl Engine {
-    /// Makes the transaction of a signed request: once, however often the request comes.
+    /// Makes the transaction of a signed request: once, however often the request comes. One for which no fee
+    /// can be computed is written down as failed, with code 434.
+    ///
+    /// # Errors
+    /// [`Error::NameTaken`] when another request has taken the `payment_id`; [`Error::Invalid`] for a callback
+    /// address that is not allowed, or a price and cost above the largest amount; no provider.
     pub async fn create_gate_purchase(
         &self,
         service: &GateService,
         new: NewPurchase,
-    ) -> Result<Created, Error> {
+    ) -> Result<GateTransaction, Error> {
         let storefront = service.storefront.clone();
         check_callback(self, storefront.scope, new.callback_url.as_deref())?;
         let settings = self.settings(storefront.scope).await?;
@@ -103,7 +100,11 @@ impl Engine {
                     return Err(Error::invalid(
                         "payment.price",
                         "amount_too_large",
-                        "The price and the service's cost are together more than 9999999999.99.",
+                        format!(
+                            "The price and the service's cost are together more than {} {}. Lower the price.",
+                            format_minor(MAX_AMOUNT, new.currency),
+                            new.currency
+                        ),
                     ));
                 }
                 let rules = engine.fee_rules_of(tx, &settings, storefront.id)?;
@@ -116,11 +117,6 @@ impl Engine {
                 }
             })
             .await
-            .inspect(|created| {
-                if !created.repeated {
-                    self.transaction_counts.made(created.transaction.storefront);
-                }
-            })
     }
 
     fn open_purchase(
@@ -129,9 +125,9 @@ impl Engine {
         storefront: &Storefront,
         new: &NewPurchase,
         fee: i64,
-    ) -> Result<Created, Error> {
+    ) -> Result<GateTransaction, Error> {
         let scope = storefront.scope;
-        let cause = Cause { request: Some(new.request_id.clone()), idempotency_key: None };
+        let cause = Cause::request(&new.request_id);
         let customer = self.gate_payer(tx, &cause, scope, &new.payer)?;
         let mut payment = new_payment(self, tx, scope, &payment_of(new, customer), storefront.id)?;
         payment.surcharge = storefront.surcharge_in(new.currency);
@@ -142,16 +138,17 @@ impl Engine {
             return Err(lost_race(tx));
         };
         transaction.number = number;
+        self.transaction_counts.made(transaction.storefront);
         store::payments::insert(tx, &payment)?;
         store::checkouts::insert(tx, &checkout_of(storefront, new, &payment, &transaction))?;
-        let mut operation = first_operation(&transaction, OperationKind::Sale, payment.total(), fee);
+        let mut operation = blank_operation(&transaction, OperationKind::Sale, payment.total(), fee);
         operation.number = store::gate_operations::insert(tx, &operation)?;
         let callbacks = self.tell_of(tx, transaction.clone(), vec![operation], true, true)?;
         let at = payment.created_at;
         let created = [News::new(EventType::PaymentIntentCreated, payment.id.core())];
         let snapshot = Snapshot { payment: Some(payment_view(tx, payment)?), ..Snapshot::default() };
         self.emit_with(tx, scope, &cause, at, snapshot, &created, callbacks)?;
-        Ok(Created { transaction, repeated: false })
+        Ok(transaction)
     }
 
     /// A transaction for which no payment can be opened: it is written down all the same, since the service
@@ -163,8 +160,8 @@ impl Engine {
         new: &NewPurchase,
         kind: TransactionKind,
         fee: Option<i64>,
-    ) -> Result<Created, Error> {
-        let cause = Cause { request: Some(new.request_id.clone()), idempotency_key: None };
+    ) -> Result<GateTransaction, Error> {
+        let cause = Cause::request(&new.request_id);
         let customer = self.gate_payer(tx, &cause, storefront.scope, &new.payer)?;
         let at = self.now();
         let expires_at = at.plus(storefront.request_expiration.saturating_mul(MICROS));
@@ -181,10 +178,10 @@ impl Engine {
         } else {
             OperationKind::Sale
         };
-        let mut operation = first_operation(&transaction, operation_kind, total, fee.unwrap_or(0));
+        let mut operation = blank_operation(&transaction, operation_kind, total, fee.unwrap_or(0));
         domain::gate_operation::AWAITING_FIRST_PAYMENT.clone_into(&mut operation.state.message);
         self.write_down(tx, &cause, &mut transaction, operation, failure)?;
-        Ok(Created { transaction, repeated: false })
+        Ok(transaction)
     }
 
     /// Stores a transaction that has one operation and moves nothing, and tells of it. `failure`: why it has
@@ -204,6 +201,7 @@ impl Engine {
         }
         let number = store::gate_transactions::insert(tx, transaction)?;
         transaction.number = number.ok_or_else(|| lost_race(tx))?;
+        self.transaction_counts.made(transaction.storefront);
         operation.transaction_number = transaction.number;
         operation.number = store::gate_operations::insert(tx, &operation)?;
         self.tell_gate(tx, cause, transaction.clone(), vec![operation])
@@ -331,11 +329,11 @@ pub(super) fn known_transaction(
     kind: TransactionKind,
     payment_id: &str,
     digest: &[u8],
-) -> Result<Option<Created>, Error> {
+) -> Result<Option<GateTransaction>, Error> {
     match store::gate_transactions::by_payment_id(tx, storefront, payment_id)? {
         None => Ok(None),
         Some(transaction) if transaction.digest == digest && transaction.kind == kind => {
-            Ok(Some(Created { transaction, repeated: true }))
+            Ok(Some(transaction))
         }
         Some(_) => Err(Error::NameTaken { param: "meta.payment_id".to_owned(), name: payment_id.to_owned() }),
     }

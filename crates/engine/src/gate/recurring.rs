@@ -12,6 +12,9 @@ use store::Tx;
 impl Engine {
     /// Cancels a recurring transaction of a service by the merchant's name of it. One that is canceled
     /// already stays so.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`]; [`Error::GateCancel`] for what is not recurring, or has ended in another way.
     pub async fn cancel_gate_recurring(
         &self,
         service: &GateService,
@@ -28,7 +31,7 @@ impl Engine {
                 if !gate_transaction::cancel(&transaction).map_err(Error::GateCancel)? {
                     return Ok(transaction);
                 }
-                let cause = Cause { request: Some(request_id.clone()), idempotency_key: None };
+                let cause = Cause::request(&request_id);
                 engine.end_unpaid(tx, &cause, transaction, TransactionStatus::Canceled)
             })
             .await

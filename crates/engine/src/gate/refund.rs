@@ -1,12 +1,12 @@
 //! Refunds by signed request: one request, one refund, for ever.
 
+use super::follow::blank_operation;
 use crate::Engine;
 use crate::emit::Cause;
 use crate::error::Error;
-use crate::ids;
 use crate::provider::{Ask, Origin};
 use crate::refunds::{CreateRefund, RefundTarget, target};
-use domain::gate_operation::{GateOperation, OperationKind, OperationState, OperationStatus};
+use domain::gate_operation::{GateOperation, OperationKind, OperationState};
 use domain::gate_transaction::{CODE_BALANCE, GateTransaction, TransactionKind};
 use domain::id::{RefundId, TypedId};
 use domain::refund::RefundRefusal;
@@ -19,7 +19,7 @@ pub struct GateRefund {
     /// Minor units.
     pub amount: i64,
     pub comment: Option<String>,
-    /// Of the request's canonical form: requests that are spelled otherwise and mean the same are the same.
+    /// Of what the request asks for: requests that are spelled otherwise and mean the same are the same.
     pub digest: [u8; 32],
     pub request_id: String,
 }
@@ -35,7 +35,7 @@ impl Engine {
     /// merchant's new one.
     ///
     /// # Errors
-    /// Those of a refund: not paid, more than is left, busy.
+    /// [`Error::Refund`]: not paid, more than is left, busy; [`Error::Invalid`] for what is no purchase.
     pub async fn refund_gate_purchase(
         &self,
         transaction: &GateTransaction,
@@ -79,7 +79,7 @@ impl Engine {
         if operations.iter().any(|o| o.digest.as_deref() == Some(refund.digest.as_slice())) {
             return Ok(None);
         }
-        let origin = Origin::unattended(scope, Some(refund.request_id.clone()));
+        let origin = Origin::unattended(scope, &refund.request_id);
         let wanted = CreateRefund {
             target: RefundTarget::Payment(payment.id),
             amount: Some(refund.amount),
@@ -89,18 +89,13 @@ impl Engine {
         let at = self.object_time(tx, scope, payment.clock)?;
         let id: RefundId = self.ids.next();
         let mut operation = GateOperation {
-            number: 0,
-            uuid: ids::uuid(),
-            transaction_number: transaction.number,
-            kind: OperationKind::Refund,
             object: Some(id.core()),
             digest: Some(refund.digest.to_vec()),
-            amount: refund.amount,
-            state: OperationState::new(OperationStatus::Init, 0, ""),
             comment: refund.comment.clone(),
             confirmed_at: Some(at),
             created_at: at,
             updated_at: at,
+            ..blank_operation(transaction, OperationKind::Refund, refund.amount, 0)
         };
         operation.number = store::gate_operations::insert(tx, &operation)?;
         match self.begin_refund_as(tx, &origin, id, payment, attempt, &wanted, below_zero) {

@@ -31,9 +31,14 @@ pub struct UpdatePayment {
 }
 
 impl UpdatePayment {
-    /// Whether it touches what a payer was shown on a payment page.
-    fn changes_terms(&self) -> bool {
-        self.amount.is_some() || self.currency.is_some() || self.capture_method.is_some()
+    /// The first parameter that touches what a payer was shown on a payment page.
+    fn changed_term(&self) -> Option<&'static str> {
+        let given = [
+            ("amount", self.amount.is_some()),
+            ("currency", self.currency.is_some()),
+            ("capture_method", self.capture_method.is_some()),
+        ];
+        given.into_iter().find_map(|(name, given)| given.then_some(name))
     }
 
     /// Whether it touches what is owed or how it is paid, which only an open payment allows.
@@ -65,9 +70,9 @@ impl Engine {
             let scope = call.caller.scope;
             let mut payment = lock(tx, scope, id)?;
             let mut given_up = false;
-            if payment.checkout && update.changes_terms() {
+            if let Some(term) = update.changed_term().filter(|_| payment.checkout) {
                 return Err(Error::invalid(
-                    "amount",
+                    term,
                     "payment_intent_terms_fixed",
                     "This PaymentIntent has a payment page whose payer was shown its terms: amount, currency and \
                      capture_method cannot be changed. Cancel it and create a new one.",

@@ -1,4 +1,4 @@
-//! The payment page, `/payment/{uuid}` and `/checkout/{code}`: what is owed, and the ways to pay it.
+//! The payment page, `/payment/{uuid}`: what is owed, and the ways to pay it.
 //!
 //! Pure: plain values in, a finished [`Page`] out. The addresses that its links and forms use, below the
 //! page's own: a GET with `?method=` and `?locale=`; a POST to it to pay; a POST to `/cancel`; a GET of
@@ -29,7 +29,7 @@ use crate::Page;
 pub enum Address<'a> {
     /// `/payment/{uuid}`
     Payment(&'a str),
-    /// `/checkout/{code}`
+    /// `/checkout/{code}`; no route leads here yet.
     Checkout(&'a str),
 }
 

@@ -24,6 +24,8 @@ pub(crate) fn tell(e: &Error) -> String {
     match e {
         Error::NotFound { kind, id } | Error::Missing { kind, id, .. } => format!("there is no {kind} {id}"),
         Error::Invalid { message, .. } => message.clone(),
+        Error::NameTaken { param, name } => format!("the {param} {name} is taken; choose another"),
+        Error::Limit { what, max } => format!("there may be at most {max} {what}; remove one first"),
         Error::Store(e) => e.to_string(),
         Error::Internal(text) => text.clone(),
         other => format!("refused: {other:?}"),

@@ -19,6 +19,8 @@ const OTHER_HANDLES: usize = 200;
 const CUT_AFTER_MS: u64 = 10_000;
 /// For a machine that is busy with everything else.
 const CUT_SLACK_MS: u64 = 3_000;
+/// A socket that lives for longer is given up, and counts as one that was not cut.
+const LIFE_MAX: Duration = Duration::from_secs(30);
 
 /// What slow sockets lived through.
 #[derive(Default)]
@@ -110,10 +112,10 @@ async fn one(target: Target, n: usize, lives: Arc<Lives>) {
         };
         lives.open.fetch_add(1, Ordering::Relaxed);
         let begun = Instant::now();
-        drip(&mut stream, start.as_bytes()).await;
+        let cut = tokio::time::timeout(LIFE_MAX, drip(&mut stream, start.as_bytes())).await.is_ok();
         let lived = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
         lives.longest_ms.fetch_max(lived, Ordering::Relaxed);
-        lives.cut.fetch_add(1, Ordering::Relaxed);
+        lives.cut.fetch_add(u64::from(cut), Ordering::Relaxed);
         lives.open.fetch_sub(1, Ordering::Relaxed);
     }
 }

@@ -34,7 +34,7 @@ enum Made {
     /// A transaction, or the code of one that failed at once.
     Transaction(Result<String, u64>),
     /// An operation of a payment: its uuid, and its place among the refunds unless the balance was short.
-    Refund { payment: usize, amount: i64, operation: Option<String>, place: Option<usize> },
+    Refund { payment: usize, operation: Option<String>, place: Option<usize> },
 }
 
 /// A signed request as it was sent.
@@ -110,7 +110,11 @@ impl Walk {
         let answer = self.app.send(request).await;
         let code = answer.json["meta"]["code"].as_u64().ok_or_else(|| format!("no code: {}", answer.text))?;
         let status = u64::from(answer.status.as_u16());
-        same("the HTTP status for the code", status, if code == gate::SHORT { 422 } else { code })?;
+        same(
+            "the HTTP status for the code",
+            status,
+            if matches!(code, gate::SHORT | gate::NO_FEE) { 422 } else { code },
+        )?;
         same("success", answer.json["meta"]["success"].as_bool(), Some(code == 200))?;
         if path != signer::STATUS {
             *self.report.answers.entry(format!("gate {code}")).or_default() += 1;
@@ -118,15 +122,14 @@ impl Walk {
         Ok((answer, code))
     }
 
-    fn keep(&mut self, signed: Signed) -> usize {
+    fn keep(&mut self, signed: Signed) {
         let all = &mut self.gate.signed;
         if all.len() < KEPT {
             all.push(signed);
-            return all.len() - 1;
+            return;
         }
         let place = self.random.below(KEPT);
         self.gate.signed[place] = signed;
-        place
     }
 
     /// A payer: a customer, whose clock then is the payment's, or somebody new.
@@ -152,7 +155,11 @@ impl Walk {
         let body = self.gate.shop.purchase(&order);
         let (answer, code) = self.call(signer::PURCHASE, &body).await?;
         self.note(format!("purchase {order:?} -> {code}"));
-        same("the code of a purchase", code, 200)?;
+        same("the code of a purchase", code, self.model.purchase_code(amount, currency))?;
+        if code != 200 {
+            self.keep(Signed { path: signer::PURCHASE, body, made: Made::Transaction(Err(code)) });
+            return Ok(());
+        }
         let uuid = uuid_of(&answer)?;
         self.model.purchase(&uuid, amount, currency, customer);
         let page = self.app.engine.checkout(uuid.clone()).await.map_err(|e| format!("{e:?}"))?;
@@ -264,34 +271,23 @@ impl Walk {
         let (reference, uuid) = (self.name("refund"), self.code_of_page(i));
         let body =
             self.gate.shop.refund(&uuid, &price(amount, currency), &currency.to_uppercase(), &reference);
-        let made = Made::Refund { payment: i, amount, operation: None, place: None };
-        let signed = Signed { path: signer::REFUND, body, made };
-        self.send_refund(signed, None).await
+        self.send_refund(i, amount, body).await
     }
 
-    /// Sends a refund that has not taken effect; `kept`: where it is kept if it was sent before.
-    async fn send_refund(&mut self, signed: Signed, kept: Option<usize>) -> Step<()> {
-        let Made::Refund { payment, amount, operation: before, .. } = signed.made.clone() else {
-            return Ok(());
-        };
+    async fn send_refund(&mut self, payment: usize, amount: i64, body: String) -> Step<()> {
         let expected = self.model.gate_refund(payment, amount);
-        let (answer, code) = self.call(signer::REFUND, &signed.body).await?;
+        let (answer, code) = self.call(signer::REFUND, &body).await?;
         self.note(format!("gate refund {amount} of {payment} -> {code}"));
         same(format!("the code of a refund of {amount}"), code, expected)
             .map_err(|e| format!("{e}\n{}", answer.text))?;
-        let retried = before.is_some();
         let p = &mut self.model.payments[payment];
         let page = p.page.as_mut().ok_or("a refund without a page")?;
         if code == 422 {
             return self.compare_payment(payment).await;
         }
-        if retried && let Some(at) = page.refused.iter().position(|a| *a == amount) {
-            page.refused.remove(at);
-        }
-        let (mut operation, mut place) = (before.clone(), None);
+        let (mut operation, mut place) = (None, None);
         if code == gate::SHORT {
             page.refused.push(amount);
-            operation = operation.or_else(|| Some(String::new()));
         } else {
             let shown = &answer.json["data"]["operation"];
             let uuid = shown["uuid"].as_str().unwrap_or("").to_owned();
@@ -300,11 +296,8 @@ impl Walk {
             place = Some(p.refunds.len() - 1);
             operation = Some(uuid);
         }
-        let signed = Signed { made: Made::Refund { payment, amount, operation, place }, ..signed };
-        match kept {
-            Some(at) => self.gate.signed[at] = signed,
-            None => drop(self.keep(signed)),
-        }
+        let made = Made::Refund { payment, operation, place };
+        self.keep(Signed { path: signer::REFUND, body, made });
         self.compare_payment(payment).await?;
         self.compare_balances().await
     }
@@ -341,7 +334,7 @@ impl Walk {
         self.compare_balances().await
     }
 
-    /// A signed request again: what it made stays one, and a refund that the balance was short for is tried.
+    /// A signed request again: what it made stays one, and what was refused stays refused.
     pub(super) async fn repeat_signed(&mut self) -> Step<()> {
         if self.gate.signed.is_empty() {
             return self.purchase().await;
@@ -356,7 +349,12 @@ impl Walk {
                 let again = if code == 200 { Ok(uuid_of(&answer)?) } else { Err(code) };
                 same("the repeated transaction", again, made)?;
             }
-            Made::Refund { place: None, .. } => return self.send_refund(signed, Some(at)).await,
+            Made::Refund { payment, place: None, .. } => {
+                let (_, code) = self.call(signed.path, &signed.body).await?;
+                self.note(format!("again refused refund of {payment} -> {code}"));
+                same("the code of a refused refund", code, gate::SHORT)?;
+                self.compare_payment(payment).await?;
+            }
             Made::Refund { payment, place: Some(place), operation, .. } => {
                 let status = self.model.payments[payment].refunds.get(place).map(|r| r.status);
                 let expected = if status == Some("failed") { 422 } else { 200 };

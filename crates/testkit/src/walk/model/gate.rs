@@ -1,6 +1,6 @@
 //! What the documents say of payment pages, payouts and the words that Gate has for both.
 
-use super::{Balance, Expected, Method, Model, OPEN, Payment};
+use super::{Balance, Expected, Method, Model, OPEN, Payment, asked_fee};
 
 /// What the service adds to each payment in its own currency, the tries that a payer has, and the seconds
 /// that a page is open.
@@ -13,6 +13,8 @@ pub const PAYOUT_FIXED: i64 = 10;
 
 /// The code for a balance that is short.
 pub const SHORT: u64 = 223;
+/// What a fee that cannot be taken is called.
+pub const NO_FEE: u64 = 434;
 
 /// The Gate side of a payment.
 #[derive(Clone, Debug)]
@@ -122,9 +124,9 @@ impl Payment {
         all
     }
 
-    /// The page's time is over at `now`. What is at the provider ends there first.
+    /// The page's time is over at `now`. What is at the provider, or waits for the payer, ends there first.
     pub(super) fn expire(&mut self, now: i64) {
-        if !OPEN.contains(&self.status) {
+        if !OPEN.contains(&self.status) || self.status == "requires_action" {
             return;
         }
         let Some(page) = &mut self.page else { return };
@@ -136,6 +138,12 @@ impl Payment {
 }
 
 impl Model {
+    /// The code of the answer to a purchase: no fee may leave the merchant less than nothing.
+    pub fn purchase_code(&self, price: i64, currency: &str) -> u64 {
+        let total = price + cost(currency);
+        if asked_fee(total) > total { NO_FEE } else { 200 }
+    }
+
     /// A page for `price` and the service's cost.
     pub fn purchase(&mut self, uuid: &str, price: i64, currency: &'static str, customer: Option<usize>) {
         let total = price + cost(currency);
