@@ -4,6 +4,9 @@
 const assert = require("node:assert/strict");
 const { open } = require("./browser.js");
 
+/** Whatever takes longer than this hangs. */
+const HANGS_MS = 120_000;
+
 /** Numbers that flows type, as digits. */
 const CARDS = {
   good: "4242424242424242",
@@ -28,10 +31,28 @@ class Payer {
     payer.context.on("console", (message) => payer.said.push(message.text()));
     payer.context.on("weberror", (error) => payer.said.push(String(error.error())));
     payer.context.on("request", (request) => payer.note(request));
+    payer.context.on("requestfailed", (request) => {
+      const why = request.failure()?.errorText;
+      // A page that is left in the middle of a request has not failed.
+      if (why !== "net::ERR_ABORTED") payer.said.push(`${request.url()} ${why}`);
+    });
     await payer.context.addInitScript(() => {
       addEventListener("securitypolicyviolation", (e) => console.error(`policy: ${e.violatedDirective} ${e.blockedURI}`));
     });
+    payer.context.setDefaultTimeout(HANGS_MS);
+    // Results leave by themselves: a slow machine must have looked at them before.
+    const departure = new Promise((resolve) => { payer.depart = resolve; });
+    for (const way of ["success", "fail", "return"]) {
+      await payer.context.route(`${shop.base}/${way}/*`, (route) => departure.then(() => route.continue()).catch(() => {}));
+    }
     return payer;
+  }
+
+  /** Lets the page lead to the shop, and follows it; by its button when it is told to `click`. */
+  async departsTo(url, { click = false } = {}) {
+    this.depart();
+    if (click) await this.page.click(".actions a");
+    await this.page.waitForURL(url);
   }
 
   note(request) {
@@ -76,7 +97,7 @@ class Payer {
 
   /** Waits for a page with this heading. */
   async sees(heading) {
-    await this.page.locator("h1", { hasText: heading }).waitFor({ timeout: 60_000 });
+    await this.page.locator("h1", { hasText: heading }).waitFor();
   }
 
   /** Nothing that was typed is kept where somebody could find it. */
@@ -106,6 +127,7 @@ class Payer {
     assert.deepEqual(unexpected, [], "said on the console");
     assert.deepEqual(this.foreign, [], "asked elsewhere");
     assert.deepEqual(this.urls.filter(holdsSecret), [], "in an address");
+    this.depart();
     await this.close();
   }
 }
