@@ -23,10 +23,16 @@ const sign = (body, secret) => createHmac("sha512", secret).update(canonical(bod
 const PAGE = (title) =>
   `<!doctype html><html lang=en><title>${title}</title><link rel=icon href=data:,><meta name=viewport content="width=device-width"><h1>${title}</h1>`;
 
-/** A shop on loopback. `pages` are served at their paths; everything else thanks the payer. */
+/** A shop on loopback. `pages` are served at their paths. Payers who come back stay where they are until they are
+ * welcome: results leave by themselves, and a slow machine must have looked at them before. */
 async function openShop() {
   const pages = new Map();
+  const welcome = new Set();
   const server = http.createServer((request, answer) => {
+    if (!pages.has(request.url) && !welcome.has(request.url)) {
+      answer.writeHead(204).end();
+      return;
+    }
     answer.writeHead(200, { "content-type": "text/html" });
     answer.end(pages.get(request.url) || PAGE("The shop"));
   });
@@ -34,7 +40,7 @@ async function openShop() {
   // Another site than the gateway's, whose host is 127.0.0.1: browsers judge forms and frames by that.
   const { port } = server.address();
   const close = () => new Promise((resolve) => server.close(resolve));
-  return { base: `http://127.0.0.1:${port}`, elsewhere: `http://localhost:${port}`, pages, close };
+  return { base: `http://127.0.0.1:${port}`, elsewhere: `http://localhost:${port}`, pages, welcome: (url) => welcome.add(new URL(url).pathname), close };
 }
 
 /** Asks until an answer fits, with a bound. */
