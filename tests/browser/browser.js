@@ -16,6 +16,18 @@ async function launch() {
   return chromium.launch({ executablePath, args: [...args, "--disable-dev-shm-usage", "--no-proxy-server"] });
 }
 
+/** Whatever takes longer than this hangs. */
+const HANGS_MS = 120_000;
+
+/** Playwright bounds what it does itself, but not what the debugger is asked. */
+async function bounded(asked, what) {
+  let timer;
+  const hangs = new Promise((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`no answer: ${what}`)), HANGS_MS);
+  });
+  return Promise.race([asked, hangs]).finally(() => clearTimeout(timer));
+}
+
 /** A page on which nothing may be said on the console: refused by the policy, missing, thrown. */
 async function open(browser, options = {}) {
   const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
@@ -30,7 +42,8 @@ async function open(browser, options = {}) {
   const cdp = await context.newCDPSession(page);
   // Asked through the debugger, which the page's policy does not bind; what Playwright injects it would refuse.
   const run = async (expression) => {
-    const { result, exceptionDetails } = await cdp.send("Runtime.evaluate", { expression, awaitPromise: true, returnByValue: true });
+    const asked = cdp.send("Runtime.evaluate", { expression, awaitPromise: true, returnByValue: true });
+    const { result, exceptionDetails } = await bounded(asked, `${page.url()}: ${expression.slice(0, 200)}`);
     assert.equal(exceptionDetails, undefined, `${expression.slice(0, 200)}: ${exceptionDetails?.exception?.description}`);
     return result.value;
   };
@@ -65,4 +78,4 @@ const smallTargets = (run) =>
     .filter(([box]) => box.height < 44 || box.width < 44)
     .map(([box, e]) => box.width + " x " + box.height + " " + e.outerHTML.slice(0, 120))`);
 
-module.exports = { launch, open, findings, overflow, smallTargets };
+module.exports = { HANGS_MS, launch, open, findings, overflow, smallTargets };

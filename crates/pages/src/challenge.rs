@@ -2,6 +2,7 @@
 
 use askama::Template;
 
+use crate::checkout::Locale;
 use crate::return_url::ReturnUrl;
 use crate::{Page, render};
 
@@ -21,6 +22,8 @@ pub struct Challenge<'a> {
     pub test_mode: bool,
     /// Whole minutes until the challenge expires, rounded down; 0 reads "less than a minute".
     pub expires_in_minutes: u32,
+    /// Language of the payment page from which the payer comes, and to which the answer leads back.
+    pub locale: Option<Locale>,
 }
 
 /// How a challenge ended.
@@ -57,6 +60,7 @@ pub fn challenge(p: &Challenge<'_>) -> String {
         last4: p.last4,
         test_mode: p.test_mode,
         expires_in: expiry_text(p.expires_in_minutes),
+        locale: p.locale,
     })
 }
 
@@ -89,6 +93,7 @@ struct ChallengePage<'a> {
     last4: &'a str,
     test_mode: bool,
     expires_in: String,
+    locale: Option<Locale>,
 }
 
 #[derive(Template)]
@@ -139,6 +144,7 @@ mod tests {
             last4: "3155",
             test_mode: true,
             expires_in_minutes: 10,
+            locale: None,
         }
     }
 
@@ -177,6 +183,13 @@ mod tests {
             .collect();
         let button = |value| (Some("submit"), Some("outcome"), Some(value));
         assert_eq!(outcomes, [button("success"), button("fail"), button("abandon")]);
+    }
+
+    #[test]
+    fn challenge_form_keeps_the_payers_language() {
+        let html = challenge(&Challenge { locale: Some(Locale::Ar), ..sample() });
+        html_audit::check(&html);
+        assert!(html.contains("action=\"/3ds/c0de?locale=ar\""), "{html}");
     }
 
     #[test]

@@ -105,6 +105,12 @@ fn see_other(path: &str) -> Response {
     (StatusCode::SEE_OTHER, [(header::LOCATION, location)]).into_response()
 }
 
+/// The page itself. What a form came to is shown there and not in the answer to the POST: the result leaves for
+/// the shop, and the way back from there would meet a page that the browser may neither keep nor send for again.
+fn home(view: &CheckoutView, locale: Locale) -> String {
+    format!("{}?locale={}", Address::Payment(&view.checkout.code).path(), locale.tag())
+}
+
 /// Addresses that do not exist, per peer. Real ones are never counted, so a payer is not held up by whoever
 /// guesses from the same address.
 const MISSES: Tier = Tier { per_minute: 30, per_second: 5, burst: 30 };
@@ -243,8 +249,12 @@ async fn take_form(
     let form = fields.get("attempt");
     let named =
         !form.is_empty() && form.len() <= FORM_CHARS && form.bytes().all(|b| b.is_ascii_alphanumeric());
-    if !named || !view.payable() {
-        // A form of no page of ours, or one that comes too late: the page as it is is the answer.
+    if !view.payable() {
+        // A form that comes too late: the page as it is is the answer.
+        return Ok(see_other(&home(&view, locale)));
+    }
+    if !named {
+        // A form of no page of ours.
         return Ok(again(&view, StatusCode::OK, Problems::default(), None));
     }
     let method = match method_of(app, &view, &fields, peer_ip(&head.extensions)).await {
@@ -289,6 +299,10 @@ async fn take_form(
     if let Some(action) = checkout_view::next_page(&paid, locale) {
         return Ok(see_other(&action));
     }
+    if !paid.payable() {
+        return Ok(see_other(&home(&paid, locale)));
+    }
+    // Only this answer holds what was typed, so that the payer need not type all of it again.
     Ok(again(&paid, StatusCode::OK, Problems::default(), None))
 }
 
@@ -379,9 +393,7 @@ async fn cancel(State(app): State<App>, segment: Segment, id: Id, request: Reque
             Ok(fields) => match app.engine.abandon_checkout(code, id.clone()).await {
                 Ok(view) => {
                     let locale = locale(&view, fields.get("locale"), &head.headers);
-                    let form = app.engine.form_name();
-                    let shown_as = Shown::fresh(locale, None, &form, &id);
-                    shown(StatusCode::OK, checkout_view::page(&view, &shown_as))
+                    see_other(&home(&view, locale))
                 }
                 Err(error) => refusal(&app, &head.extensions, &error, &id),
             },
@@ -440,10 +452,6 @@ async fn show_simulated(State(app): State<App>, segments: Segments, id: Id, requ
         None => missed(&app, &head.extensions, &id),
     };
     routed(response, SIMULATED)
-}
-
-fn home(view: &CheckoutView, locale: Locale) -> String {
-    format!("{}?locale={}", Address::Payment(&view.checkout.code).path(), locale.tag())
 }
 
 async fn answer_simulated(State(app): State<App>, segments: Segments, id: Id, request: Request) -> Response {

@@ -56,7 +56,7 @@ pub(crate) fn page(view: &CheckoutView, shown: &Shown<'_>) -> Page {
         creditor_address: &view.merchant_address,
         creditor_id: "",
     };
-    let href = challenge_href(view);
+    let href = challenge_href(view, shown.locale);
     let state = state_of(view, shown, mandate, href.as_deref());
     with_checkout(view, shown, state, |c| checkout(&c))
 }
@@ -70,7 +70,7 @@ pub(crate) fn approval_page(view: &CheckoutView, shown: &Shown<'_>, code: &str) 
 
 /// The live state, for the page's script.
 pub(crate) fn status(view: &CheckoutView) -> String {
-    let href = challenge_href(view);
+    let href = challenge_href(view, Locale::En);
     let shown = Shown::fresh(Locale::En, None, "", "");
     status_json(state_of(view, &shown, Mandate::default(), href.as_deref()))
 }
@@ -226,14 +226,15 @@ fn decline_of(view: &CheckoutView) -> Option<Decline> {
     })
 }
 
-/// Where the payer proves who they are, or approves.
-fn challenge_href(view: &CheckoutView) -> Option<String> {
+/// Where the payer proves who they are, or approves; from there the way leads back in the payer's language.
+fn challenge_href(view: &CheckoutView, locale: Locale) -> Option<String> {
     let action = view.payment.next_action.as_ref()?;
-    Some(if is_simulated(view) {
+    let path = if is_simulated(view) {
         format!("/payment/{}/simulated/{}", view.checkout.code, action.code)
     } else {
         format!("/3ds/{}", action.code)
-    })
+    };
+    Some(format!("{path}?locale={}", locale.tag()))
 }
 
 /// Whether the payer approves on a page of the sandbox's that is no card challenge.
@@ -243,8 +244,7 @@ pub(crate) fn is_simulated(view: &CheckoutView) -> bool {
 
 /// Where the payer goes on after a form: to prove who they are, or nowhere.
 pub(crate) fn next_page(view: &CheckoutView, locale: Locale) -> Option<String> {
-    let href = challenge_href(view).filter(|_| view.payment.status == PaymentStatus::RequiresAction)?;
-    Some(if is_simulated(view) { format!("{href}?locale={}", locale.tag()) } else { href })
+    challenge_href(view, locale).filter(|_| view.payment.status == PaymentStatus::RequiresAction)
 }
 
 /// Unique for each payment, as a mandate's reference must be.

@@ -5,7 +5,7 @@ use axum::body::{Body, Bytes};
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Extension, Path, Request, State};
 use axum::http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use axum::http::{StatusCode, request};
+use axum::http::{StatusCode, Uri, request};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use connectors::ChallengeAnswer;
@@ -19,6 +19,7 @@ use url::form_urlencoded;
 use web::body::BodyRefusal;
 use web::{App, RequestId, RouteName};
 
+use crate::checkout::{Address, Locale};
 use crate::{Challenge, ChallengeDone, ChallengeResult, Page, return_url, security_headers};
 
 const CHALLENGE: &str = "/3ds/{code}";
@@ -54,11 +55,18 @@ pub(crate) fn text(segment: Segment) -> String {
     segment.map_or_else(|_| String::new(), |Path(text)| text)
 }
 
-async fn show_challenge(State(app): State<App>, segment: Segment, id: Id) -> Response {
+/// The language of the payment page that led here, if one did.
+fn locale_of(uri: &Uri) -> Option<Locale> {
+    let query = form_urlencoded::parse(uri.query()?.as_bytes());
+    query.take(1).find(|(name, _)| name == "locale").and_then(|(_, tag)| Locale::parse(&tag))
+}
+
+async fn show_challenge(State(app): State<App>, segment: Segment, uri: Uri, id: Id) -> Response {
+    let locale = locale_of(&uri);
     let response = match known_form(text(segment)) {
         Some(code) => match app.engine.challenge(code.clone()).await {
-            Ok(view) => html(StatusCode::OK, challenge_page(&view, app.engine.now())),
-            Err(Error::ChallengeGone) => answered_before(&app, code).await,
+            Ok(view) => html(StatusCode::OK, challenge_page(&view, locale, app.engine.now())),
+            Err(Error::ChallengeGone) => answered_before(&app, code, locale).await,
             Err(error) => {
                 refusal(&error, "Opening this page has not charged you. Try again in a minute.", id_text(&id))
             }
@@ -69,18 +77,19 @@ async fn show_challenge(State(app): State<App>, segment: Segment, id: Id) -> Res
 }
 
 /// A second click or a reload after the answer shows what came of the first.
-async fn answered_before(app: &App, code: String) -> Response {
+async fn answered_before(app: &App, code: String, locale: Option<Locale>) -> Response {
     match app.engine.answered_challenge(code).await {
-        Ok((view, answer)) => after_answer(&view, answer),
+        Ok((view, answer)) => after_answer(&view, answer, locale),
         Err(_) => gone(),
     }
 }
 
 /// Back to the payment's own page, if it has one; else what came of it, and the way to the shop.
-fn after_answer(view: &ChallengeView, answer: ChallengeAnswer) -> Response {
+fn after_answer(view: &ChallengeView, answer: ChallengeAnswer, locale: Option<Locale>) -> Response {
     match &view.checkout {
         Some(code) => {
-            let page = crate::checkout::Address::Payment(code).path();
+            let page = Address::Payment(code).path();
+            let page = locale.map_or(page.clone(), |locale| format!("{page}?locale={}", locale.tag()));
             (StatusCode::SEE_OTHER, [(header::LOCATION, page)]).into_response()
         }
         None => leaving(done_page(view, answer)),
@@ -113,9 +122,10 @@ async fn take_answer(
         let message = "The answer was not understood. Go back, and use one of the buttons.";
         problem(StatusCode::BAD_REQUEST, "No such answer", message, id)
     })?;
+    let locale = locale_of(&head.uri);
     match app.engine.answer_challenge(code.clone(), answer).await {
-        Ok(view) => Ok(after_answer(&view, answer)),
-        Err(Error::ChallengeGone) => Ok(answered_before(app, code).await),
+        Ok(view) => Ok(after_answer(&view, answer, locale)),
+        Err(Error::ChallengeGone) => Ok(answered_before(app, code, locale).await),
         Err(error) => {
             // The answer may have been taken before the failure, so nothing is said about the money.
             let message = "Go back to the shop to see the state of your order before you pay again.";
@@ -182,7 +192,7 @@ fn read_answer(form: &[u8]) -> Option<ChallengeAnswer> {
     }
 }
 
-fn challenge_page(view: &ChallengeView, now: Timestamp) -> String {
+fn challenge_page(view: &ChallengeView, locale: Option<Locale>, now: Timestamp) -> String {
     let minutes = (view.challenge.expires_at.0 - now.0) / MINUTE;
     crate::challenge(&Challenge {
         code: &view.challenge.code,
@@ -192,6 +202,7 @@ fn challenge_page(view: &ChallengeView, now: Timestamp) -> String {
         last4: &view.last4,
         test_mode: !view.challenge.scope.mode.is_live(),
         expires_in_minutes: u32::try_from(minutes).unwrap_or(0),
+        locale,
     })
 }
 

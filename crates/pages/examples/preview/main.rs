@@ -52,6 +52,7 @@ fn write_challenges(dir: &Path) -> io::Result<()> {
         last4: "3155",
         test_mode: true,
         expires_in_minutes: 10,
+        locale: None,
     };
     write(dir, "challenge", &pages::challenge(&short))?;
     let long = Challenge {

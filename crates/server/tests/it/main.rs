@@ -13,6 +13,7 @@ mod load;
 mod lost_database;
 mod paths;
 mod payer;
+mod payment_page;
 mod postgres_restart;
 mod process;
 mod read_only;

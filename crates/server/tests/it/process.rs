@@ -65,10 +65,20 @@ impl Place {
 
     /// The demo merchant's secret key.
     pub fn secret_key(&self) -> String {
+        self.demo_value("secret_key")
+    }
+
+    /// Number of the demo merchant's service on Gate, and the secret that signs.
+    pub fn gate_service(&self) -> (String, String) {
+        (self.demo_value("gate_service"), self.demo_value("gate_secret"))
+    }
+
+    fn demo_value(&self, name: &str) -> String {
         let file = self.data_dir.join("demo-keys.txt");
         let text = std::fs::read_to_string(&file).expect("the demo keeps its keys");
-        let key = text.lines().find_map(|line| line.strip_prefix("secret_key="));
-        key.expect("a secret key").to_owned()
+        let mut lines = text.lines().filter_map(|line| line.split_once('='));
+        let value = lines.find(|(key, _)| *key == name).map(|(_, value)| value);
+        value.unwrap_or_else(|| panic!("no {name}")).to_owned()
     }
 }
 
