@@ -10,6 +10,7 @@ use crate::job::Job;
 use crate::migrate;
 use crate::tx::{Conn, Tx};
 use crate::wakes::Wakes;
+use rusqlite::config::DbConfig;
 use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc as std_mpsc;
@@ -57,6 +58,8 @@ pub(crate) fn open(path: &Path, writer: bool) -> Result<rusqlite::Connection, St
     let mut conn = rusqlite::Connection::open(path)?;
     conn.busy_timeout(Duration::from_secs(5))?;
     conn.set_prepared_statement_cache_capacity(512);
+    // Else a statement with a bound `LIMIT` is prepared anew whenever another value is bound to it.
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     conn.execute_batch(
         "PRAGMA journal_mode = WAL;
          PRAGMA synchronous = FULL;
@@ -386,6 +389,19 @@ mod tests {
         assert_eq!(answers[..2], [None, None]);
         assert!(!rows.contains(&1), "{rows:?}");
         assert_eq!(answers[2].is_some(), rows.contains(&2));
+    }
+
+    #[test]
+    fn statements_are_prepared_once_whatever_is_bound_to_their_limit() {
+        let conn = open(Path::new(":memory:"), true).expect("a database");
+        conn.execute_batch("CREATE TABLE t (n INTEGER PRIMARY KEY, a INTEGER); CREATE INDEX t_a ON t (a)")
+            .expect("a table");
+        let mut statement =
+            conn.prepare("SELECT n FROM t WHERE a = ?1 ORDER BY n LIMIT ?2").expect("prepared");
+        for n in 1..9 {
+            statement.query_map([n, n * 100], |row| row.get::<_, i64>(0)).expect("rows").for_each(drop);
+        }
+        assert_eq!(statement.get_status(rusqlite::StatementStatus::RePrepare), 0);
     }
 
     #[test]
