@@ -104,7 +104,9 @@ fn the_documented_examples_are_read() {
     assert_eq!(plan, Recurring { start: NOW, end: Some(end), cycle_days: 2, trial_days: 1 });
 
     let expected = Cancel { service_id: 948, payment_id: "your-id-1744241274".to_owned() };
-    assert_eq!(cancel(&body, POLICY), Ok(expected));
+    assert!(cancel(&body, POLICY).is_err(), "an order is no cancellation");
+    let meta = json!({ "meta": { "service_id": 948, "payment_id": "your-id-1744241274", "signature": "x" } });
+    assert_eq!(cancel(&read(&meta.to_string()), POLICY), Ok(expected));
 
     let body = read(&refund_example().to_string());
     let uuid = "ff6bcd26-9e70-40fd-a3aa-80c8586193d1";
