@@ -25,7 +25,7 @@ use input::{Input, Names, lookup};
 pub use recurring::Recurring;
 pub use stored::{stored_payout, stored_request};
 
-use crate::signature::{Number, SignedBody, Variant};
+use crate::signature::{Number, SignedBody, Variant, fold};
 
 /// Bytes of `additional_data` as compact JSON.
 pub const ADDITIONAL_DATA_MAX: usize = 16 * 1024;
@@ -148,13 +148,15 @@ pub struct Refund {
 
 impl Refund {
     /// What makes two requests the same refund: the fields, whatever their spelling. A shop that sends `1.00`
-    /// once and `1` when it tries again must not refund twice.
+    /// once and `1` when it tries again must not refund twice. Texts are folded as signers fold them, since one
+    /// signature fits every text of one folding.
     pub fn digest(&self) -> [u8; 32] {
         let mut hash = Sha256::new();
         let (amount, currency) = (self.amount.to_string(), self.currency.code());
         let uuid = self.transaction_uuid.to_ascii_lowercase();
-        let comment = self.comment.as_deref().unwrap_or("").trim();
-        for field in [&uuid, &amount, currency, comment, self.reference_id.as_deref().unwrap_or("")] {
+        let comment = fold(self.comment.as_deref().unwrap_or(""));
+        let reference = fold(self.reference_id.as_deref().unwrap_or(""));
+        for field in [&uuid, &amount, currency, comment.as_ref(), reference.as_ref()] {
             // The length keeps two fields from being read as others.
             hash.update((field.len() as u64).to_be_bytes());
             hash.update(field.as_bytes());

@@ -107,7 +107,7 @@ fn integer_key(key: &str) -> Option<i64> {
 }
 
 /// What newer signers do to a text value before they sign it. Bytes, not Unicode: a no-break space stays.
-fn fold(text: &str) -> Cow<'_, str> {
+pub fn fold(text: &str) -> Cow<'_, str> {
     let trimmed = text.trim_matches([' ', '\n', '\r', '\t', '\u{b}', '\0']);
     if !trimmed.contains(is_blank) {
         return Cow::from(trimmed);

@@ -18,7 +18,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256, Sha512};
 use web::params::Value;
 
-pub use canonical::{Number, is_blank};
+pub use canonical::{Number, fold, is_blank};
 pub use read::{BODY_MAX, Unreadable};
 
 /// The two ways in which signers treat text values.

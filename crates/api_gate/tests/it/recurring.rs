@@ -43,7 +43,7 @@ testkit::on_both_engines! {
         let app = TestApp::start(&db).await;
         let shop = Shop::open(&app).await;
         let mut order = shop.purchase("plan-1", "10.00");
-        order["recurring"] = json!({ "start_date": "2034-01-01", "end_date": "2035-01-01", "cycle_days": 30 });
+        order["recurring"] = json!({ "enabled": true, "cycle_days": 30 });
         shop.create(RECURRING, &order).await;
         // Neither the body that ordered it nor a callback, whoever has seen them.
         for body in [order, json!({
