@@ -117,7 +117,9 @@ async fn dispatch(app: App, route: Route, request: axum::extract::Request) -> Re
                 app.engine.note_auth_failed(web::rate_limit::shown_address(&parts.extensions));
             }
             let verdict = anonymous(&app, &parts.extensions);
-            (Err(if verdict.allowed { refused } else { too_many(&verdict) }), verdict)
+            // A failure of ours, such as a lost database, is told as it is: the caller may well sign rightly.
+            let told = verdict.allowed || refused.code >= 500;
+            (Err(if told { refused } else { too_many(&verdict) }), verdict)
         }
         Ok((signed, verdict)) if verdict.allowed => (calls::run(route.call, signed).await, verdict),
         Ok((_, verdict)) => (Err(too_many(&verdict)), verdict),

@@ -272,8 +272,9 @@ async fn identify(
             app.engine.note_auth_failed(web::rate_limit::shown_address(extensions));
         }
         let verdict = anonymous(app, extensions);
-        let error = if verdict.allowed { error } else { too_many(&verdict) };
-        (error, verdict)
+        // A failure of ours, such as a lost database, is told as it is: the caller may well have a good key.
+        let told = verdict.allowed || error.status.is_server_error();
+        (if told { error } else { too_many(&verdict) }, verdict)
     };
     let in_query =
         uri.query().is_some_and(|q| q.split('&').any(|p| p.starts_with("api_key=") || p.starts_with("key=")));

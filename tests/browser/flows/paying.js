@@ -178,7 +178,7 @@ module.exports = {
     await payer.goto(purchase);
     await payer.page.click(".cancel button");
     await payer.sees("The payment was canceled");
-    await payer.goesTo(purchase.back);
+    await payer.goesTo(purchase.fail);
     await payer.leave();
     await gate.expect(purchase, "failed", { tries: 0, paid: 0 });
   },

@@ -111,7 +111,9 @@ testkit::on_both_engines! {
         }
         let told = crowd.end();
         for answer in &told.refused {
-            assert_eq!(answer.status, 503, "{}", answer.body);
+            // Not begun, or given up on the way to the provider because the jump was longer than its deadline.
+            let clean = answer.status == 503 || answer.body.contains("nothing was charged");
+            assert!(clean, "{} {}", answer.status, answer.body);
         }
         assert!(told.refused.len() <= 3 * 7, "{} refusals: {}", told.refused.len(), told.refused[0].body);
         assert_eq!((told.cut, told.unanswered), (0, 0));
