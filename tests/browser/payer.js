@@ -43,7 +43,8 @@ class Payer {
   /** Loads the result once more, which then leaves for the shop by itself. */
   async departsTo(url) {
     this.shop.welcome(url);
-    await this.page.reload();
+    // The page may be leaving already, which ends the reload.
+    await this.page.reload().catch(() => {});
     await this.page.waitForURL(url);
   }
 
