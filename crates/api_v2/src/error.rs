@@ -291,8 +291,8 @@ fn unavailable(e: &impl std::fmt::Display) -> ApiError {
     let mut error = ApiError::new(
         StatusCode::SERVICE_UNAVAILABLE,
         "api_error",
-        "The gateway cannot store anything at the moment. Whether this request took effect is not known: repeat it with \
-         the same Idempotency-Key, and it takes effect once.",
+        "The gateway's database cannot be reached at the moment. Repeat the request. If it changes something, whether \
+         it took effect is not known: repeat it with the same Idempotency-Key, and it takes effect once.",
     );
     error.retry_after = Some(1);
     error

@@ -7,6 +7,9 @@ pub enum StoreError {
     /// Nothing of the transaction is known to be stored; asking again later may work.
     #[error("the database is unavailable: {0}")]
     Unavailable(String),
+    /// The connection ended before the transaction was told to commit: nothing of it is stored.
+    #[error("the database is unavailable: {0}")]
+    Disconnected(String),
     /// Others held the rows that it needs for too long; nothing was changed.
     #[error("the rows are locked by other transactions")]
     LockTimeout,
@@ -47,9 +50,11 @@ impl From<rusqlite::Error> for StoreError {
 impl From<postgres::Error> for StoreError {
     fn from(e: postgres::Error) -> Self {
         let Some(db) = e.as_db_error() else {
-            return StoreError::Unavailable(e.to_string());
+            return StoreError::Disconnected(e.to_string());
         };
         match db.code().code() {
+            // Ended by an administrator, by a crash of the server, or by its shutdown.
+            "57P01" | "57P02" | "57P03" => StoreError::Disconnected(db.to_string()),
             "40001" | "40P01" => StoreError::Retry,
             "55P03" => StoreError::LockTimeout,
             "23505" => StoreError::Conflict(db.constraint().unwrap_or("unique").to_owned()),

@@ -98,22 +98,39 @@ fn work_loop(config: &postgres::Config, works: &Mutex<Receiver<Work>>, wakes: &W
             Err(_) => return,
         };
         let Ok(Work { mut job, writes }) = next else { return };
-        let conn = match connection.take().filter(|c| !c.client.is_closed()) {
-            Some(conn) => Ok(conn),
-            None => connect(config),
+        let outcome = serve(config, &mut connection, job.as_mut(), writes.then_some(wakes));
+        job.finish(outcome);
+    }
+}
+
+/// Runs a closure on the connection at hand, or on a new one.
+///
+/// A connection that has lain idle may be dead without our knowing: the server was restarted, or
+/// something between us dropped it. What it answers then is no answer to the caller, so the closure is
+/// run once more on a new connection. That is right for writes too, because COMMIT was not sent.
+fn serve(
+    config: &postgres::Config,
+    connection: &mut Option<PgConn>,
+    job: &mut dyn Job,
+    wakes: Option<&Wakes>,
+) -> Result<(), StoreError> {
+    let mut kept = connection.take().filter(|c| !c.client.is_closed());
+    loop {
+        let was_kept = kept.is_some();
+        let mut conn = match kept.take() {
+            Some(conn) => conn,
+            None => connect(config)?,
         };
-        match conn {
-            Err(e) => job.finish(Err(e)),
-            Ok(mut conn) => {
-                let outcome = if writes {
-                    write(&mut conn, job.as_mut(), wakes)
-                } else {
-                    read(&mut conn, job.as_mut())
-                };
-                if !matches!(outcome, Err(StoreError::Unavailable(_))) {
-                    connection = Some(conn);
-                }
-                job.finish(outcome);
+        let outcome = match wakes {
+            Some(wakes) => write(&mut conn, job, wakes),
+            None => read(&mut conn, job),
+        };
+        match outcome {
+            Err(StoreError::Disconnected(_)) if was_kept => {}
+            Err(StoreError::Disconnected(_) | StoreError::Unavailable(_)) => return outcome,
+            _ => {
+                *connection = Some(conn);
+                return outcome;
             }
         }
     }
@@ -121,8 +138,13 @@ fn work_loop(config: &postgres::Config, works: &Mutex<Receiver<Work>>, wakes: &W
 
 fn read(conn: &mut PgConn, job: &mut dyn Job) -> Result<(), StoreError> {
     conn.client.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")?;
-    job.run(&mut Tx::new(Conn::Postgres(conn)));
-    conn.client.batch_execute("ROLLBACK")?;
+    let mut tx = Tx::new(Conn::Postgres(conn));
+    job.run(&mut tx);
+    if let Some(lost) = tx.lost {
+        return Err(lost);
+    }
+    // The closure has what it read: an end of the connection is the next one's affair.
+    let _ = conn.client.batch_execute("ROLLBACK");
     Ok(())
 }
 
@@ -132,12 +154,19 @@ fn write(conn: &mut PgConn, job: &mut dyn Job, wakes: &Wakes) -> Result<(), Stor
         let mut tx = Tx::new(Conn::Postgres(conn));
         let keep = job.run(&mut tx);
         let (retry, failed, flags) = (tx.retry, tx.failed, tx.wakes);
+        if let Some(lost) = tx.lost {
+            return Err(lost);
+        }
         if keep && failed && !retry {
             conn.client.batch_execute("ROLLBACK")?;
             return Err(StoreError::Defect("a closure went on after a statement had failed".to_owned()));
         }
         let outcome = if keep && !retry {
-            conn.client.batch_execute("COMMIT").map_err(StoreError::from)
+            conn.client.batch_execute("COMMIT").map_err(|e| match StoreError::from(e) {
+                // Whether it is stored is not known, so it must not be run again.
+                StoreError::Disconnected(why) => StoreError::Unavailable(why),
+                other => other,
+            })
         } else {
             conn.client.batch_execute("ROLLBACK").map_err(StoreError::from)
         };

@@ -420,6 +420,8 @@ pub struct Tx<'c> {
     pub(crate) retry: bool,
     /// A statement failed.
     pub(crate) failed: bool,
+    /// The connection ended under it.
+    pub(crate) lost: Option<StoreError>,
     pub(crate) wakes: u8,
 }
 
@@ -427,7 +429,7 @@ impl<'c> Tx<'c> {
     pub(crate) fn new(conn: Conn<'c>) -> Tx<'c> {
         #[cfg(feature = "bench")]
         crate::bench::closure_begins();
-        Tx { conn, retry: false, failed: false, wakes: 0 }
+        Tx { conn, retry: false, failed: false, lost: None, wakes: 0 }
     }
 
     /// Asks that a worker be woken once this transaction is committed.
@@ -457,7 +459,12 @@ impl<'c> Tx<'c> {
             Ok(_) => {}
             Err(StoreError::Retry) => self.retry = true,
             // PostgreSQL has given the whole transaction up: a closure that goes on cannot be kept.
-            Err(_) => self.failed = true,
+            Err(e) => {
+                self.failed = true;
+                if matches!(e, StoreError::Disconnected(_)) {
+                    self.lost = Some(e.clone());
+                }
+            }
         }
         result
     }

@@ -2,6 +2,7 @@
 //! soak` runs more.
 
 mod kill;
+mod lost_connection;
 mod replays;
 mod takeover;
 mod walk;
