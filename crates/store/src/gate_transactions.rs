@@ -3,7 +3,7 @@ use crate::page::select;
 use crate::params;
 use crate::tx::{Json, Row, Tx, json};
 use domain::gate_transaction::GateTransaction;
-use domain::id::{CustomerId, PaymentId, PayoutId, StorefrontId};
+use domain::id::{ClockId, CustomerId, PaymentId, PayoutId, StorefrontId};
 use domain::scope::Scope;
 use domain::time::Timestamp;
 
@@ -99,12 +99,18 @@ pub fn update(tx: &mut Tx<'_>, t: &GateTransaction) -> Result<(), StoreError> {
 /// The transaction with this uuid, of any merchant: the request's signature, or the address of a page, says
 /// who may see it.
 pub fn by_uuid(tx: &mut Tx<'_>, uuid: &str) -> Result<Option<GateTransaction>, StoreError> {
-    tx.opt(&select(COLUMNS, "gate_transactions WHERE uuid = ?1"), params![uuid], transaction)
+    let paged = "gate_transactions WHERE payment = (SELECT payment FROM checkouts WHERE code = ?1)";
+    if let Some(found) = tx.opt(&select(COLUMNS, paged), params![uuid], transaction)? {
+        return Ok(Some(found));
+    }
+    let sql = select(COLUMNS, "gate_transactions WHERE uuid = ?1 AND payment IS NULL");
+    tx.opt(&sql, params![uuid], transaction)
 }
 
-/// The same, with its row locked until the transaction ends: for one that has no payment to lock.
-pub fn lock(tx: &mut Tx<'_>, uuid: &str) -> Result<Option<GateTransaction>, StoreError> {
-    tx.opt(&select(COLUMNS, "gate_transactions WHERE uuid = ?1 /* for update */"), params![uuid], transaction)
+/// The transaction with its row locked until the database's transaction ends: for one that has no payment to lock.
+pub fn lock(tx: &mut Tx<'_>, number: i64) -> Result<Option<GateTransaction>, StoreError> {
+    let sql = select(COLUMNS, "gate_transactions WHERE number = ?1 /* for update */");
+    tx.opt(&sql, params![number], transaction)
 }
 
 pub fn by_payment_id(
@@ -124,10 +130,10 @@ pub fn of_payout(tx: &mut Tx<'_>, payout: PayoutId) -> Result<Option<GateTransac
     tx.opt(&select(COLUMNS, "gate_transactions WHERE payout = ?1"), params![payout], transaction)
 }
 
-/// Transactions without a checkout whose time is over, by uuid.
-pub fn to_expire(tx: &mut Tx<'_>, now: Timestamp, limit: i64) -> Result<Vec<String>, StoreError> {
+/// Transactions without a checkout whose time is over, by number.
+pub fn to_expire(tx: &mut Tx<'_>, now: Timestamp, limit: i64) -> Result<Vec<i64>, StoreError> {
     tx.all(
-        "SELECT uuid FROM gate_transactions WHERE expires_at <= ?1 ORDER BY expires_at, number LIMIT ?2",
+        "SELECT number FROM gate_transactions WHERE expires_at <= ?1 ORDER BY expires_at, number LIMIT ?2",
         params![now, limit],
         |r| r.next(),
     )
@@ -156,11 +162,24 @@ pub fn number_payer(tx: &mut Tx<'_>, customer: CustomerId) -> Result<(), StoreEr
     Ok(())
 }
 
+/// A customer as a payer on Gate.
+#[derive(Clone, Copy, Debug)]
+pub struct KnownPayer {
+    pub customer: CustomerId,
+    pub clock: Option<ClockId>,
+    /// Whether it has an integer on Gate.
+    pub numbered: bool,
+}
+
 /// The oldest customer of a scope with exactly this e-mail address.
-pub fn payer_by_email(tx: &mut Tx<'_>, scope: Scope, email: &str) -> Result<Option<CustomerId>, StoreError> {
+pub fn payer_by_email(tx: &mut Tx<'_>, scope: Scope, email: &str) -> Result<Option<KnownPayer>, StoreError> {
     tx.opt(
-        "SELECT id FROM customers WHERE merchant = ?1 AND live = ?2 AND email = ?3 ORDER BY created_at, id LIMIT 1",
+        "SELECT c.id, c.clock, p.number FROM customers c LEFT JOIN gate_payers p ON p.customer = c.id \
+         WHERE c.merchant = ?1 AND c.live = ?2 AND c.email = ?3 ORDER BY c.created_at, c.id LIMIT 1",
         params![scope.merchant, scope.mode, email],
-        |r| r.next(),
+        |r| {
+            let (customer, clock) = (r.next()?, r.next()?);
+            Ok(KnownPayer { customer, clock, numbered: r.next::<Option<i64>>()?.is_some() })
+        },
     )
 }

@@ -30,6 +30,7 @@ use domain::storefront::{self, Storefront};
 use domain::time::{MICROS, Timestamp};
 use std::sync::Arc;
 use store::Tx;
+use store::gate_transactions::KnownPayer;
 
 /// Who pays, as the merchant's request says.
 #[derive(Clone, Debug, Default)]
@@ -128,12 +129,13 @@ impl Engine {
     ) -> Result<GateTransaction, Error> {
         let scope = storefront.scope;
         let cause = Cause::request(&new.request_id);
-        let customer = self.gate_payer(tx, &cause, scope, &new.payer)?;
-        let mut payment = new_payment(self, tx, scope, &payment_of(new, customer), storefront.id)?;
+        let payer = self.gate_payer(tx, &cause, scope, &new.payer)?;
+        let wanted = payment_of(new, payer.customer);
+        let mut payment = new_payment(self, tx, scope, &wanted, storefront.id, payer.clock)?;
         payment.surcharge = storefront.surcharge_in(new.currency);
         payment.checkout = true;
         let mut transaction = self.new_transaction(storefront, new, TransactionKind::Purchase, &payment);
-        transaction.customer = Some(customer);
+        transaction.customer = payment.customer;
         let Some(number) = store::gate_transactions::insert(tx, &transaction)? else {
             return Err(lost_race(tx));
         };
@@ -162,7 +164,7 @@ impl Engine {
         fee: Option<i64>,
     ) -> Result<GateTransaction, Error> {
         let cause = Cause::request(&new.request_id);
-        let customer = self.gate_payer(tx, &cause, storefront.scope, &new.payer)?;
+        let customer = self.gate_payer(tx, &cause, storefront.scope, &new.payer)?.customer;
         let at = self.now();
         let expires_at = at.plus(storefront.request_expiration.saturating_mul(MICROS));
         let mut transaction = GateTransaction {
@@ -263,9 +265,11 @@ impl Engine {
         cause: &Cause,
         scope: Scope,
         payer: &Payer,
-    ) -> Result<CustomerId, Error> {
+    ) -> Result<KnownPayer, Error> {
         if let Some(known) = store::gate_transactions::payer_by_email(tx, scope, &payer.email)? {
-            store::gate_transactions::number_payer(tx, known)?;
+            if !known.numbered {
+                store::gate_transactions::number_payer(tx, known.customer)?;
+            }
             return Ok(known);
         }
         let customer = Customer {
@@ -288,7 +292,7 @@ impl Engine {
         let (id, at) = (customer.id, customer.created_at);
         let snapshot = Snapshot { customer: Some(customer), ..Snapshot::default() };
         self.emit(tx, scope, cause, at, snapshot, &[News::new(EventType::CustomerCreated, id.core())])?;
-        Ok(id)
+        Ok(KnownPayer { customer: id, clock: None, numbered: true })
     }
 }
 

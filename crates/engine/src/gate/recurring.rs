@@ -25,8 +25,8 @@ impl Engine {
         self.store
             .write(move |tx| {
                 let named = store::gate_transactions::by_payment_id(tx, storefront, &payment_id)?;
-                let uuid = named.ok_or_else(|| Error::not_found("transaction", &payment_id))?.uuid;
-                let transaction = store::gate_transactions::lock(tx, &uuid)?
+                let number = named.ok_or_else(|| Error::not_found("transaction", &payment_id))?.number;
+                let transaction = store::gate_transactions::lock(tx, number)?
                     .ok_or_else(|| Error::not_found("transaction", &payment_id))?;
                 if !gate_transaction::cancel(&transaction).map_err(Error::GateCancel)? {
                     return Ok(transaction);
@@ -47,18 +47,18 @@ impl Engine {
             })
             .await?;
         let count = due.len();
-        for uuid in due {
-            let (engine, id) = (self.clone(), uuid.clone());
+        for number in due {
+            let engine = self.clone();
             // One that cannot be ended must not hold up the others.
-            if let Err(error) = self.store.write(move |tx| engine.expire_one(tx, &uuid)).await {
-                tracing::error!(transaction = %id, ?error, "a Gate transaction could not be ended");
+            if let Err(error) = self.store.write(move |tx| engine.expire_one(tx, number)).await {
+                tracing::error!(transaction = number, ?error, "a Gate transaction could not be ended");
             }
         }
         Ok(count)
     }
 
-    fn expire_one(&self, tx: &mut Tx<'_>, uuid: &str) -> Result<(), Error> {
-        let Some(transaction) = store::gate_transactions::lock(tx, uuid)? else { return Ok(()) };
+    fn expire_one(&self, tx: &mut Tx<'_>, number: i64) -> Result<(), Error> {
+        let Some(transaction) = store::gate_transactions::lock(tx, number)? else { return Ok(()) };
         if transaction.expires_at.is_some_and(|at| at <= self.now()) {
             self.end_unpaid(tx, &Cause::default(), transaction, TransactionStatus::Expired)?;
         }

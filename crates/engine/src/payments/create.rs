@@ -8,7 +8,7 @@ use crate::{Engine, ids};
 use domain::Metadata;
 use domain::currency::Currency;
 use domain::event::EventType;
-use domain::id::{CustomerId, TypedId};
+use domain::id::{ClockId, CustomerId, StorefrontId, TypedId};
 use domain::payment::{CaptureMethod, Payment, PaymentDetails, PaymentStatus, method_fits};
 use domain::scope::Scope;
 use store::Tx;
@@ -42,7 +42,14 @@ impl Engine {
         let storefront = settings.mode.storefront;
         self.drive(call, move |engine, tx, call| {
             let scope = call.caller.scope;
-            let mut payment = new_payment(engine, tx, scope, &new, storefront)?;
+            let clock = match new.customer {
+                None => None,
+                Some(id) => {
+                    let customer = store::customers::get(tx, scope, id)?;
+                    customer.ok_or_else(|| Error::missing("customer", "customer", id))?.clock
+                }
+            };
+            let mut payment = new_payment(engine, tx, scope, &new, storefront, clock)?;
             if let MethodChoice::Saved(_) | MethodChoice::New(_) = &new.method {
                 let method = engine.method_for(tx, scope, &new.method, &payment)?;
                 payment.payment_method = Some(method.id);
@@ -73,21 +80,15 @@ impl Engine {
     }
 }
 
-/// A payment as it begins; not stored yet.
+/// A payment as it begins; not stored yet. `clock`: its customer's.
 pub(crate) fn new_payment(
     engine: &Engine,
     tx: &mut Tx<'_>,
     scope: Scope,
     new: &CreatePayment,
-    storefront: domain::id::StorefrontId,
+    storefront: StorefrontId,
+    clock: Option<ClockId>,
 ) -> Result<Payment, Error> {
-    let clock = match new.customer {
-        None => None,
-        Some(id) => {
-            let customer = store::customers::get(tx, scope, id)?;
-            customer.ok_or_else(|| Error::missing("customer", "customer", id))?.clock
-        }
-    };
     let id: domain::id::PaymentId = engine.ids.next();
     Ok(Payment {
         id,

@@ -12,6 +12,7 @@ use crate::signer::{Order, PURCHASE, Signer};
 use anyhow::Result;
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 const WARM_UP: Duration = Duration::from_secs(2);
@@ -19,6 +20,9 @@ const WARM_UP: Duration = Duration::from_secs(2);
 const KNOWN_PAYERS: u64 = 1_000;
 /// After a request that failed: a gateway that refuses everything must not be asked in a tight loop.
 const PAUSE: Duration = Duration::from_millis(20);
+
+/// The number of the shop's next order.
+static ORDERS: AtomicU64 = AtomicU64::new(1);
 
 /// What to measure.
 #[derive(Clone, Debug)]
@@ -83,8 +87,9 @@ impl Seen {
     }
 }
 
-/// One create. The signing is the client's work and not the gateway's, but it is done on the same cores.
-async fn create(connection: &mut Connection, shop: &Signer, what: What) -> Result<()> {
+/// One create. The signing is the client's work and not the gateway's, but it is done on the same cores. Shops number
+/// their orders, so their payment_ids rise; keys of REST v2 are random, as its client libraries make them.
+async fn create(connection: &mut Connection, shop: &Signer, what: What, order: u64) -> Result<()> {
     let name = random_name();
     if what == What::Payments {
         let answer =
@@ -99,7 +104,7 @@ async fn create(connection: &mut Connection, shop: &Signer, what: What) -> Resul
         }
     };
     let order = Order {
-        payment_id: &name,
+        payment_id: &format!("order-{order:09}"),
         price: "99.00",
         currency: "EUR",
         email: &format!("{payer}@example.com"),
@@ -128,7 +133,8 @@ async fn closed(
         work.spawn_local(async move {
             while start.elapsed() < time {
                 let asked = Instant::now();
-                let made = create(&mut connection, &shop, what).await;
+                let order = ORDERS.fetch_add(1, Ordering::Relaxed);
+                let made = create(&mut connection, &shop, what, order).await;
                 let failed = made.is_err();
                 note(&mut seen.borrow_mut(), made, asked.elapsed());
                 if failed {
