@@ -10,13 +10,13 @@ use domain::currency::Currency;
 use domain::customer::Address;
 use domain::date::Date;
 use domain::gate_operation::{OperationStatus, REFUND_FAILED};
-use domain::gate_transaction::{CODE_BALANCE, CODE_FEE, GateTransaction, RecurringTerms};
+use domain::gate_transaction::{CODE_BALANCE, CODE_FEE, GateTransaction, RecurringTerms, TransactionKind};
 use domain::id::GateTokenId;
 use domain::money::parse_major;
 use domain::payment_method::MethodKind;
 use domain::storefront::StorefrontStatus;
 use domain::time::{DAY, Timestamp};
-use engine::gate::{GateRefund, NewPurchase, Payer};
+use engine::gate::{GateRefund, NewTransaction, Payer};
 use serde_json::{Value, json};
 
 /// What a request can ask for.
@@ -58,14 +58,29 @@ pub async fn run(call: Call, signed: Signed) -> Answer {
 async fn purchase(signed: Signed) -> Answer {
     let create = requests::purchase(&signed.body, signed.policy).map_err(GateError::fields)?;
     let method = forced_method(&create)?;
-    let new = NewPurchase { method, ..new_purchase(&signed, create, None)? };
+    let token = match permitted(&signed, &create) {
+        Ok(token) => token,
+        Err(refused) => {
+            let kind = TransactionKind::Purchase;
+            return answered_before(&signed, kind, create.payment_id, ACCEPTED, refused).await;
+        }
+    };
+    let new = NewTransaction { method, ..new_transaction(&signed, create, token) };
     let created = signed.app.engine.create_gate_purchase(&signed.service, new).await?;
     accepted(&signed, &created, ACCEPTED)
 }
 
 async fn recurring(signed: Signed) -> Answer {
     let (create, terms) = requests::recurring(&signed.body, signed.policy).map_err(GateError::fields)?;
-    let new = new_purchase(&signed, create, Some(terms_of(&terms)))?;
+    let token = match permitted(&signed, &create) {
+        Ok(token) => token,
+        Err(refused) => {
+            let kind = TransactionKind::Recurring;
+            return answered_before(&signed, kind, create.payment_id, STORED, refused).await;
+        }
+    };
+    let recurring = Some(terms_of(&terms));
+    let new = NewTransaction { recurring, ..new_transaction(&signed, create, token) };
     let created = signed.app.engine.create_gate_purchase(&signed.service, new).await?;
     accepted(&signed, &created, STORED)
 }
@@ -85,6 +100,23 @@ fn accepted(signed: &Signed, t: &GateTransaction, message: &'static str) -> Answ
     Ok((message, json!({ "redirect_url": page, "uuid": t.uuid })))
 }
 
+/// What a service takes may have changed since its first request: a repetition of that gets its answer all the same.
+async fn answered_before(
+    signed: &Signed,
+    kind: TransactionKind,
+    payment_id: String,
+    message: &'static str,
+    refused: GateError,
+) -> Answer {
+    let engine = &signed.app.engine;
+    match engine.known_gate_transaction(&signed.service, kind, payment_id, signed.body.digest()).await {
+        Ok(Some(known)) => accepted(signed, &known, message),
+        // Another request of this name is refused for what the service takes, as any new one is.
+        Ok(None) | Err(engine::Error::NameTaken { .. }) => Err(refused),
+        Err(failed) => Err(failed.into()),
+    }
+}
+
 fn failed_at_once(t: &GateTransaction) -> GateError {
     let code = match t.last_error_code {
         CODE_FEE => FEE_FAILED,
@@ -94,13 +126,7 @@ fn failed_at_once(t: &GateTransaction) -> GateError {
     GateError::new(code, t.last_error_message.clone())
 }
 
-fn new_purchase(
-    signed: &Signed,
-    create: Create,
-    recurring: Option<RecurringTerms>,
-) -> Result<NewPurchase, GateError> {
-    check_service(signed, &create)?;
-    let token = named_token(signed, create.webhook.token_name.as_deref())?;
+fn new_transaction(signed: &Signed, create: Create, token: Option<GateTokenId>) -> NewTransaction {
     let currency = create.currency;
     let name = format!("{} {}", create.user.first_name, create.user.last_name);
     let details = CheckoutDetails {
@@ -130,7 +156,7 @@ fn new_purchase(
         },
         language: create.user.language,
     };
-    Ok(NewPurchase {
+    NewTransaction {
         payment_id: create.payment_id,
         amount: create.amount,
         currency,
@@ -139,11 +165,11 @@ fn new_purchase(
         callback_url: create.webhook.url,
         token,
         method: None,
-        recurring,
+        recurring: None,
         request: signed.stored(),
         digest: signed.body.digest(),
         request_id: signed.request_id.clone(),
-    })
+    }
 }
 
 /// A line of the order as the page shows it; its price only where it is one in the payment's currency.
@@ -154,8 +180,8 @@ fn item(line: &OrderLine, currency: Currency) -> Option<Item> {
     Some(Item { text, amount: amount.map(|a| a.get()) })
 }
 
-/// What the service is set to take.
-fn check_service(signed: &Signed, create: &Create) -> Result<(), GateError> {
+/// Whether the service is set to take this now, and the token that signs the callbacks if the request names one.
+fn permitted(signed: &Signed, create: &Create) -> Result<Option<GateTokenId>, GateError> {
     let storefront = &signed.service.storefront;
     if storefront.status == StorefrontStatus::Disabled {
         return Err(GateError::field(
@@ -175,7 +201,7 @@ fn check_service(signed: &Signed, create: &Create) -> Result<(), GateError> {
             return Err(GateError::field(422, "user.day_of_birth", message));
         }
     }
-    Ok(())
+    named_token(signed, create.webhook.token_name.as_deref())
 }
 
 /// From the 18th birthday to the last day before the 101st, give or take a leap day.
@@ -219,13 +245,21 @@ async fn cancel(signed: Signed) -> Answer {
 
 async fn payout(signed: Signed) -> Answer {
     let create = requests::payout(&signed.body, signed.policy).map_err(GateError::fields)?;
-    if !signed.service.storefront.payouts {
-        let message = "Payouts are switched off for this service.";
-        return Err(GateError::field(422, "meta.service_id", message));
-    }
+    let permitted = if signed.service.storefront.payouts {
+        permitted(&signed, &create)
+    } else {
+        Err(GateError::field(422, "meta.service_id", "Payouts are switched off for this service."))
+    };
+    let token = match permitted {
+        Ok(token) => token,
+        Err(refused) => {
+            let kind = TransactionKind::Payout;
+            return answered_before(&signed, kind, create.payment_id, ACCEPTED, refused).await;
+        }
+    };
     let company = create.company.clone();
     let request = requests::stored_payout(&signed.body);
-    let new = NewPurchase { request, ..new_purchase(&signed, create, None)? };
+    let new = NewTransaction { request, ..new_transaction(&signed, create, token) };
     let created = signed.app.engine.create_gate_payout(&signed.service, new, destination(company)).await?;
     accepted(&signed, &created, ACCEPTED)
 }

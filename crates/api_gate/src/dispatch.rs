@@ -9,7 +9,7 @@ use crate::signature::{SignatureRefusal, SignedBody, Unreadable};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, header, request};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header, request};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, post};
 use domain::gate_transaction::GateTransaction;
@@ -17,9 +17,9 @@ use domain::scope::Mode;
 use engine::gate::GateService;
 use engine::wall_clock;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use web::body::BodyRefusal;
-use web::middleware::show_limits;
+use web::middleware::{Unanswered, show_limits};
 use web::rate_limit::{ANONYMOUS, Verdict, address_key};
 use web::{App, RequestId, RouteName};
 
@@ -64,7 +64,7 @@ pub fn router(app: App) -> Router {
 fn outside(app: &App, request: &axum::extract::Request, code: u16, message: &str) -> Response {
     let verdict = anonymous(app, request.extensions());
     let refused = if verdict.allowed { GateError::new(code, message) } else { too_many(&verdict) };
-    with_limits(failure(&refused, Instant::now()), &verdict)
+    with_limits(failure(&refused, Duration::ZERO), &verdict)
 }
 
 fn anonymous(app: &App, extensions: &axum::http::Extensions) -> Verdict {
@@ -81,8 +81,20 @@ fn with_limits(mut response: Response, verdict: &Verdict) -> Response {
     response
 }
 
-fn failure(refused: &GateError, started: Instant) -> Response {
-    let answer = envelope::failure(refused.code, &refused.message, &refused.errors, started.elapsed());
+/// The answer to a request that its handler did not answer.
+pub fn apology(unanswered: &Unanswered<'_>) -> Response {
+    let refused = if unanswered.status == StatusCode::SERVICE_UNAVAILABLE {
+        let late = "The request took too long. Whether it took effect is not known: send the same request again, and \
+                    it takes effect once.";
+        GateError { retry_after: Some(1), ..GateError::new(503, late) }
+    } else {
+        GateError::defect()
+    };
+    failure(&refused, unanswered.elapsed)
+}
+
+fn failure(refused: &GateError, elapsed: Duration) -> Response {
+    let answer = envelope::failure(refused.code, &refused.message, &refused.errors, elapsed);
     let mut response = answer.into_response();
     if let Some(seconds) = refused.retry_after {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
@@ -126,7 +138,7 @@ async fn dispatch(app: App, route: Route, request: axum::extract::Request) -> Re
     };
     let mut response = match answer {
         Ok((message, data)) => success(message, data, started).into_response(),
-        Err(refused) => failure(&refused, started),
+        Err(refused) => failure(&refused, started.elapsed()),
     };
     response.extensions_mut().insert(RouteName(route.path));
     with_limits(response, &verdict)

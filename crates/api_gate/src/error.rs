@@ -35,6 +35,10 @@ impl GateError {
         GateError { code, ..GateError::fields(Errors::of(field, message)) }
     }
 
+    pub fn defect() -> GateError {
+        GateError::new(500, "Something went wrong on our side. Send the same request again later.")
+    }
+
     fn busy() -> GateError {
         let message = "The transaction is being changed by another request. Send this one again in a moment.";
         GateError { retry_after: Some(1), ..GateError::new(409, message) }
@@ -81,7 +85,7 @@ impl From<Error> for GateError {
             }
             Error::Limit { what, max } => GateError::new(422, format!("There may be at most {max} {what}.")),
             Error::Store(engine::StoreError::LockTimeout) => GateError::busy(),
-            Error::Store(e) => {
+            Error::Store(e) if e.is_passing() => {
                 tracing::error!(error = %e, "the database failed a request");
                 let message =
                     "Nothing can be stored at the moment. Send the same request again: it takes effect once.";
@@ -93,9 +97,10 @@ impl From<Error> for GateError {
             | Error::Clock(_)
             | Error::ChallengeGone
             | Error::WebhookEndpointDisabled(_)
+            | Error::Store(_)
             | Error::Internal(_) => {
                 tracing::error!(error = ?e, "a defect was met");
-                GateError::new(500, "Something went wrong on our side. Send the same request again later.")
+                GateError::defect()
             }
         }
     }

@@ -15,4 +15,4 @@ pub mod requests;
 pub mod signature;
 
 pub use callbacks::{Signing, callback_body};
-pub use dispatch::{ROUTES, router};
+pub use dispatch::{ROUTES, apology, router};

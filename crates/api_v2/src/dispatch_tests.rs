@@ -48,7 +48,8 @@ fn listener(app: &App) -> Router {
         }
     };
     let router = router.route("/early", get(early)).with_state(app.clone());
-    web::middleware::wrap(router.layer(from_fn(deadline)).layer(from_fn_with_state(app.clone(), know_limits)))
+    let router = router.layer(from_fn(deadline)).layer(from_fn_with_state(app.clone(), know_limits));
+    web::middleware::wrap(router, crate::apology)
 }
 
 #[tokio::test]

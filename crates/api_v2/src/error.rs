@@ -1,6 +1,7 @@
 //! The v2 error envelope, and how every refusal of the engine looks in it.
 
-use axum::http::StatusCode;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
 use domain::outcome::Decline;
 use domain::payment::{PaymentStatus, Refusal};
 use domain::payout::{Payout, PayoutRefusal, PayoutStatus};
@@ -10,6 +11,7 @@ use engine::Error;
 use engine::view::PaymentView;
 use serde_json::{Map, Value, json};
 use web::Urls;
+use web::middleware::Unanswered;
 use web::params::{ParamError, echo};
 
 /// An answer in the error envelope.
@@ -33,6 +35,8 @@ pub struct ApiError {
 }
 
 const INVALID: &str = "invalid_request_error";
+const DEFECT: &str =
+    "Something went wrong on our side. Try again, or ask the operator about this request_id.";
 
 impl ApiError {
     pub fn new(status: StatusCode, kind: &'static str, message: impl Into<String>) -> ApiError {
@@ -272,17 +276,38 @@ impl From<Error> for ApiError {
             )
             .param("webhook_endpoint"),
             Error::Store(engine::StoreError::LockTimeout) => refused(&Refusal::Busy),
-            Error::Store(e) => unavailable(&e),
-            Error::Internal(what) => {
-                tracing::error!(what, "a defect was met");
-                ApiError::new(
-                    StatusCode::INTERNAL_SERVER_ERROR,
-                    "api_error",
-                    "Something went wrong on our side. Try again, or ask the operator about this request_id.",
-                )
-            }
+            Error::Store(e) if e.is_passing() => unavailable(&e),
+            Error::Store(e) => defect(&e),
+            Error::Internal(what) => defect(&what),
         }
     }
+}
+
+/// The answer to a request that its handler did not answer.
+pub fn apology(unanswered: &Unanswered<'_>) -> Response {
+    let Unanswered { status, request_id, .. } = *unanswered;
+    let (code, message) = if status == StatusCode::SERVICE_UNAVAILABLE {
+        let late = "The request took too long. Whether it took effect is not known: repeat it with the same \
+                    Idempotency-Key, and it takes effect once.";
+        (Some("timeout"), late)
+    } else {
+        (None, DEFECT)
+    };
+    let mut error = json!({ "type": "api_error", "message": message, "request_id": request_id });
+    if let Some(code) = code {
+        error["code"] = json!(code);
+    }
+    let body = json!({ "error": error }).to_string();
+    let mut answer = (status, [(header::CONTENT_TYPE, "application/json")], body).into_response();
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    }
+    answer
+}
+
+fn defect(what: &impl std::fmt::Display) -> ApiError {
+    tracing::error!(%what, "a defect was met");
+    ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "api_error", DEFECT)
 }
 
 /// 503 for a database that is away; never its words.

@@ -11,6 +11,7 @@ mod request;
 pub mod routes;
 
 pub use dispatch::{know_limits, root_router, router};
+pub use error::apology;
 pub use reply::{event_body, reply_renderer};
 
 /// This surface's name in stored replies.

@@ -3,6 +3,7 @@
 
 use crate::currency::Currency;
 use crate::id::{FeeGroupId, StorefrontId};
+use crate::money::format_minor;
 use crate::scope::Scope;
 use crate::text_enum;
 use crate::time::Timestamp;
@@ -87,6 +88,27 @@ impl Storefront {
             created_at: now,
             updated_at: now,
         }
+    }
+
+    /// What is set for it, by the names of the command's flags; for operators to read. `fee_group`: its group's name.
+    pub fn settings(&self, fee_group: Option<&str>) -> Vec<(&'static str, String)> {
+        vec![
+            ("name", self.name.clone()),
+            ("url", self.url.clone()),
+            ("status", self.status.as_str().to_owned()),
+            ("currency", self.currency.code().to_owned()),
+            ("any-currency", self.any_currency.to_string()),
+            ("success-url", self.redirects.success.clone()),
+            ("fail-url", self.redirects.fail.clone()),
+            ("return-url", self.redirects.back.clone()),
+            ("request-expiration", self.request_expiration.to_string()),
+            ("fee-group", fee_group.unwrap_or_default().to_owned()),
+            ("cost", format_minor(self.surcharge, self.currency)),
+            ("cost-hidden", self.surcharge_hidden.to_string()),
+            ("payouts", self.payouts.to_string()),
+            ("adults-only", self.adults_only.to_string()),
+            ("attempts", self.attempts_max.to_string()),
+        ]
     }
 
     /// Whether it sells in `currency`.

@@ -61,11 +61,13 @@ impl Engine {
 
     /// Asks providers about calls whose answer is missing. How many jobs were worked on.
     pub async fn run_jobs(&self) -> Result<usize, Error> {
-        let (node, now) = (self.node, self.now());
+        let engine = self.clone();
         let jobs = self
             .store
             .write(move |tx| {
-                Ok::<_, Error>(store::jobs::claim(tx, node, now, now.plus(CLAIM_US), JOBS_AT_ONCE)?)
+                // Within the closure, which may run late: a claim that has ended already would be taken by others.
+                let now = engine.now();
+                Ok::<_, Error>(store::jobs::claim(tx, engine.node, now, now.plus(CLAIM_US), JOBS_AT_ONCE)?)
             })
             .await?;
         let count = jobs.len();

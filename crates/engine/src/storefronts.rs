@@ -18,6 +18,8 @@ use store::Tx;
 const ATTEMPTS_LIMIT: i64 = 20;
 /// Longest address that can be set, in bytes.
 const URL_MAX: usize = 2_048;
+/// Characters of a value in the audit log.
+const AUDITED_CHARS: usize = 100;
 /// Random characters of a token's secret: 238 bits.
 const SECRET_CHARS: usize = 40;
 
@@ -34,6 +36,16 @@ impl Engine {
     /// A storefront by its integer.
     pub async fn storefront(&self, number: i64) -> Result<Storefront, Error> {
         self.store.read(move |tx| by_number(tx, number)).await
+    }
+
+    /// What is set for a storefront, by the names of the command's flags. An empty `fee-group`: the merchant's.
+    pub async fn storefront_settings(&self, number: i64) -> Result<Vec<(&'static str, String)>, Error> {
+        self.store
+            .read(move |tx| {
+                let storefront = by_number(tx, number)?;
+                settings(tx, &storefront)
+            })
+            .await
     }
 
     /// Adds a storefront to a merchant's mode.
@@ -71,6 +83,7 @@ impl Engine {
         self.store
             .write(move |tx| {
                 let mut storefront = by_number(tx, number)?;
+                let before = settings(tx, &storefront)?;
                 change(&mut storefront);
                 if let Some(name) = &fee_group {
                     let group = store::fees::group_by_name(tx, name)?;
@@ -80,7 +93,7 @@ impl Engine {
                 check(&storefront)?;
                 storefront.updated_at = engine.now();
                 store::storefronts::update(tx, &storefront)?;
-                let detail = format!("service {number} was changed");
+                let detail = format!("service {number}: {}", changes(&before, &settings(tx, &storefront)?));
                 engine.audit_storefront(tx, AuditKind::SettingsChanged, &storefront, detail)?;
                 Ok(storefront)
             })
@@ -258,6 +271,20 @@ impl Engine {
 
 fn by_number(tx: &mut Tx<'_>, number: i64) -> Result<Storefront, Error> {
     store::storefronts::by_number(tx, number)?.ok_or_else(|| Error::not_found("service", number))
+}
+
+fn settings(tx: &mut Tx<'_>, s: &Storefront) -> Result<Vec<(&'static str, String)>, Error> {
+    let group = s.fee_group.map(|group| store::fees::name_of(tx, group)).transpose()?.flatten();
+    Ok(s.settings(group.as_deref()))
+}
+
+/// What was changed, from what to what.
+fn changes(before: &[(&'static str, String)], after: &[(&'static str, String)]) -> String {
+    let shown = |value: &str| format!("'{}'", value.chars().take(AUDITED_CHARS).collect::<String>());
+    let changed = before.iter().zip(after).filter(|(old, new)| old != new);
+    let changed: Vec<String> =
+        changed.map(|((name, old), (_, new))| format!("{name} {} to {}", shown(old), shown(new))).collect();
+    if changed.is_empty() { "nothing was changed".to_owned() } else { changed.join(", ") }
 }
 
 fn check(s: &Storefront) -> Result<(), Error> {

@@ -19,6 +19,7 @@ use domain::gate_transaction::TransactionKind;
 use domain::money::format_display;
 use domain::payment_method::{BillingDetails, MethodFacts, PaymentMethod, Wallet};
 use domain::rate::Tier;
+use domain::scope::Mode;
 use engine::checkouts::{CheckoutView, FORM_CHARS, PageView, Submission};
 use engine::view::GateView;
 use engine::{Error, MethodInput, wall_clock};
@@ -342,7 +343,7 @@ async fn method_of(
                     if matches!(error, Error::Card { .. }) {
                         app.note_try(scope, true).await;
                     }
-                    return Err(not_taken(error, &entered));
+                    return Err(not_taken(error, scope.mode, &entered));
                 }
             }
         }
@@ -353,7 +354,9 @@ async fn method_of(
             }
             engine.tokenise(scope, &MethodInput::Iban(&iban)).await.map_err(|e| match e {
                 Error::Card { .. } => {
-                    Unusable::Problems(Problems { iban: Some(Problem::IbanCheck), ..Problems::default() })
+                    let problem =
+                        if scope.mode.is_live() { Problem::IbanCheck } else { Problem::IbanNotTest };
+                    Unusable::Problems(Problems { iban: Some(problem), ..Problems::default() })
                 }
                 other => other.into(),
             })?
@@ -371,15 +374,14 @@ async fn method_of(
 }
 
 /// A number that the provider does not take: in test mode any but the published ones.
-fn not_taken(error: Error, entered: &Entered<'_>) -> Unusable {
+fn not_taken(error: Error, mode: Mode, entered: &Entered<'_>) -> Unusable {
     match error {
         Error::Card { .. } | Error::NotYet { .. } => {
             let digits: String = entered.number.chars().filter(char::is_ascii_digit).collect();
             let brand = crate::checkout::CardBrand::of(&digits);
-            Unusable::Problems(Problems {
-                number: Some(Problem::NumberUnsupported(brand)),
-                ..Problems::default()
-            })
+            let problem =
+                if mode.is_live() { Problem::NumberUnsupported(brand) } else { Problem::NumberNotTest };
+            Unusable::Problems(Problems { number: Some(problem), ..Problems::default() })
         }
         other => other.into(),
     }

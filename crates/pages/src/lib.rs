@@ -26,7 +26,7 @@ use askama::Template;
 
 pub use assets::{Asset, asset, asset_names};
 pub use challenge::{Challenge, ChallengeDone, ChallengeResult, challenge, challenge_done, challenge_gone};
-pub use routes::router;
+pub use routes::{apology, router};
 pub use security_headers::{checkout_headers, security_headers};
 
 /// A page that may take the payer elsewhere by itself.

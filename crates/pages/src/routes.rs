@@ -17,6 +17,7 @@ use engine::Error;
 use engine::payments::ChallengeView;
 use url::form_urlencoded;
 use web::body::BodyRefusal;
+use web::middleware::Unanswered;
 use web::{App, RequestId, RouteName};
 
 use crate::checkout::{Address, Locale};
@@ -336,6 +337,22 @@ fn refusal(error: &Error, next: &str, id: &str) -> Response {
             problem(StatusCode::INTERNAL_SERVER_ERROR, "Something went wrong", next, id)
         }
     }
+}
+
+/// The page for a request that its handler did not answer.
+pub fn apology(unanswered: &Unanswered<'_>) -> Response {
+    let (title, message) = if unanswered.status == StatusCode::SERVICE_UNAVAILABLE {
+        (
+            "This took too long",
+            "Open the page again to see the state of your payment before you try once more.",
+        )
+    } else {
+        (
+            "Something went wrong",
+            "Open the page again to see the state of your payment before you try once more.",
+        )
+    };
+    problem(unanswered.status, title, message, unanswered.request_id)
 }
 
 pub(crate) fn problem(status: StatusCode, title: &str, message: &str, id: &str) -> Response {

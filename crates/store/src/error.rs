@@ -1,5 +1,7 @@
 //! What can go wrong below the rules.
 
+use postgres::error::Severity;
+
 /// A failure of the database or of the code that speaks to it; never a refusal by a rule.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum StoreError {
@@ -7,7 +9,8 @@ pub enum StoreError {
     /// Nothing of the transaction is known to be stored; asking again later may work.
     #[error("the database is unavailable: {0}")]
     Unavailable(String),
-    /// The connection ended before the transaction was told to commit: nothing of it is stored.
+    /// The connection ended. Before COMMIT this means that nothing is stored; within it, the store answers
+    /// [`StoreError::Unavailable`] instead.
     #[error("the database is unavailable: {0}")]
     Disconnected(String),
     /// Others held the rows that it needs for too long; nothing was changed.
@@ -22,6 +25,13 @@ pub enum StoreError {
     /// A statement or row that the code cannot have meant: a defect.
     #[error("database defect: {0}")]
     Defect(String),
+}
+
+impl StoreError {
+    /// The database is away or cannot write: the same request may work later. Else asking again does not help.
+    pub fn is_passing(&self) -> bool {
+        !matches!(self, StoreError::Conflict(_) | StoreError::Defect(_))
+    }
 }
 
 impl From<rusqlite::Error> for StoreError {
@@ -50,11 +60,21 @@ impl From<rusqlite::Error> for StoreError {
 impl From<postgres::Error> for StoreError {
     fn from(e: postgres::Error) -> Self {
         let Some(db) = e.as_db_error() else {
-            return StoreError::Disconnected(e.to_string());
+            let io = |e: &postgres::Error| {
+                std::error::Error::source(e).is_some_and(|cause| cause.is::<std::io::Error>())
+            };
+            // Else the driver could not make sense of a value: our defect, on a connection that is well.
+            return if e.is_closed() || io(&e) {
+                StoreError::Disconnected(e.to_string())
+            } else {
+                StoreError::Defect(e.to_string())
+            };
         };
+        // The server, or a pooler in between, says why it ends the session.
+        if matches!(db.parsed_severity(), Some(Severity::Fatal | Severity::Panic)) {
+            return StoreError::Disconnected(db.to_string());
+        }
         match db.code().code() {
-            // Ended by an administrator, by a crash of the server, or by its shutdown.
-            "57P01" | "57P02" | "57P03" => StoreError::Disconnected(db.to_string()),
             "40001" | "40P01" => StoreError::Retry,
             "55P03" => StoreError::LockTimeout,
             "23505" => StoreError::Conflict(db.constraint().unwrap_or("unique").to_owned()),

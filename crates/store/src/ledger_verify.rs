@@ -224,6 +224,12 @@ const RULES: &[(&str, &str, &str)] = &[
          AND NOT EXISTS (SELECT 1 FROM checkouts c WHERE c.payment = p.id)",
     ),
     (
+        "every Gate purchase is found by its uuid",
+        "SELECT COUNT(*) FROM gate_transactions WHERE payment IS NOT NULL",
+        "SELECT 'payment', t.payment, NULL FROM gate_transactions t WHERE t.payment IS NOT NULL \
+         AND NOT EXISTS (SELECT 1 FROM checkouts c WHERE c.payment = t.payment AND c.code = t.uuid)",
+    ),
+    (
         "every attempt and refund of a Gate transaction has its operation, and no operation stands for two",
         "SELECT COUNT(*) FROM gate_operations",
         "SELECT 'attempt', a.id, NULL FROM attempts a JOIN gate_transactions t ON t.payment = a.payment \

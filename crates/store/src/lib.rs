@@ -10,7 +10,6 @@ pub mod balance;
 #[cfg(feature = "bench")]
 pub mod bench;
 pub mod challenges;
-mod checkpoint;
 pub mod checkouts;
 pub mod customers;
 pub mod error;

@@ -19,6 +19,11 @@ use std::time::Duration;
 /// How often a closure that lost a race is repeated.
 const RETRIES: u32 = 8;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long what was sent may stay without an acknowledgement, unless the address says otherwise. A firewall that has
+/// forgotten an idle connection answers nothing, and without a bound each thread would wait for minutes.
+const SILENCE: Duration = Duration::from_secs(10);
+/// Idle time after which the other end is asked whether it is there: shorter than firewalls remember.
+const KEEPALIVE: Duration = Duration::from_secs(60);
 
 /// A closure and whether it writes.
 pub(crate) struct Work {
@@ -34,10 +39,13 @@ pub(crate) struct Postgres {
 pub(crate) fn connect(config: &postgres::Config) -> Result<PgConn, StoreError> {
     // With `sslmode=require` the server must prove its name; otherwise the connection is plain, which
     // is for loopback and private networks.
-    let mut client = match config.get_ssl_mode() {
-        postgres::config::SslMode::Require => config.connect(tls()?)?,
-        _ => config.connect(postgres::NoTls)?,
+    let client = match config.get_ssl_mode() {
+        postgres::config::SslMode::Require => config.connect(tls()?),
+        _ => config.connect(postgres::NoTls),
     };
+    let mut client = client.map_err(|e| {
+        StoreError::Unavailable(e.as_db_error().map_or_else(|| e.to_string(), |db| db.message().to_owned()))
+    })?;
     client.batch_execute(
         "SET synchronous_commit = on; SET statement_timeout = '30s'; SET lock_timeout = '10s';
          SET idle_in_transaction_session_timeout = '60s'; SET client_min_messages = warning;",
@@ -50,6 +58,12 @@ pub(crate) fn config(url: &str) -> Result<postgres::Config, StoreError> {
         .parse()
         .map_err(|e| StoreError::Unavailable(format!("the database address is not valid: {e}")))?;
     config.connect_timeout(CONNECT_TIMEOUT).application_name("paymentgate");
+    if config.get_tcp_user_timeout().is_none() {
+        config.tcp_user_timeout(SILENCE);
+    }
+    if config.get_keepalives_idle() > KEEPALIVE {
+        config.keepalives_idle(KEEPALIVE);
+    }
     Ok(config)
 }
 
@@ -106,8 +120,8 @@ fn work_loop(config: &postgres::Config, works: &Mutex<Receiver<Work>>, wakes: &W
 /// Runs a closure on the connection at hand, or on a new one.
 ///
 /// A connection that has lain idle may be dead without our knowing: the server was restarted, or
-/// something between us dropped it. What it answers then is no answer to the caller, so the closure is
-/// run once more on a new connection. That is right for writes too, because COMMIT was not sent.
+/// something in between ended it. That is no answer to the caller, so the closure is run once more on a
+/// new connection. This is right for writes too, because COMMIT was not sent.
 fn serve(
     config: &postgres::Config,
     connection: &mut Option<PgConn>,

@@ -5,7 +5,6 @@
 //! `synchronous=FULL` the commit is on disk before anyone is answered.
 
 use crate::Schema;
-use crate::checkpoint::Log;
 use crate::error::StoreError;
 use crate::job::Job;
 use crate::migrate;
@@ -86,11 +85,7 @@ impl Sqlite {
         let mut conn = open(&path, true)?;
         migrate::sqlite(&mut conn, schema)?;
         let (writer, jobs) = mpsc::channel(QUEUE);
-        let mut log = Log::watch(&mut conn, &path)?;
-        let mut threads = vec![spawn("store-writer", move || {
-            write_loop(&conn, jobs, &wakes, || log.committed(&conn));
-            log.close(&conn);
-        })?];
+        let mut threads = vec![spawn("store-writer", move || write_loop(&conn, jobs, &wakes))?];
         #[allow(
             clippy::disallowed_methods,
             reason = "bounded by the semaphore in Store: a full queue must wait, not block a runtime thread"
@@ -116,13 +111,7 @@ pub(crate) fn spawn(
         .map_err(|e| StoreError::Unavailable(format!("cannot start a thread: {e}")))
 }
 
-/// Runs closures until no more can come; calls `committed` after each commit, when its callers have their answers.
-fn write_loop(
-    conn: &rusqlite::Connection,
-    mut jobs: mpsc::Receiver<Box<dyn Job>>,
-    wakes: &Wakes,
-    mut committed: impl FnMut(),
-) {
+fn write_loop(conn: &rusqlite::Connection, mut jobs: mpsc::Receiver<Box<dyn Job>>, wakes: &Wakes) {
     let mut batch = Batch { conn, jobs: Vec::with_capacity(BATCH_MAX), flags: 0, careful: 0 };
     while let Some(first) = jobs.blocking_recv() {
         let outcome = batch.run(first, &mut jobs);
@@ -133,9 +122,10 @@ fn write_loop(
         }
         if kept {
             wakes.raise(batch.flags);
-            committed();
         }
     }
+    // Leave a tidy file behind: the next start has no log to replay.
+    let _ = conn.execute_batch("PRAGMA wal_checkpoint(TRUNCATE);");
 }
 
 /// The closures of one commit.
@@ -311,7 +301,7 @@ mod tests {
         }
         drop(sender);
         let wakes = Wakes::default();
-        write_loop(&conn, jobs, &wakes, || {});
+        write_loop(&conn, jobs, &wakes);
         let answers = answers.into_iter().map(|mut a| a.try_recv().expect("an answer").ok()).collect();
         let mut rows = conn.prepare("SELECT n FROM t ORDER BY n").expect("a query");
         let rows =

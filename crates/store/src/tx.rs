@@ -444,7 +444,10 @@ impl<'c> Tx<'c> {
                 crate::sqlite::allow_long_read();
                 Ok(())
             }
-            Conn::Postgres(conn) => Ok(conn.client.batch_execute("SET LOCAL statement_timeout = 0")?),
+            Conn::Postgres(conn) => {
+                let set = conn.client.batch_execute("SET LOCAL statement_timeout = 0");
+                self.note(set.map_err(StoreError::from))
+            }
         }
     }
 

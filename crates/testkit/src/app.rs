@@ -84,8 +84,8 @@ impl TestApp {
         let app = App::new(engine.clone(), Urls::clone(&urls)).with_card_testing(options.card_testing);
         let limits = axum::middleware::from_fn_with_state(app.clone(), api_v2::know_limits);
         let v2 = api_v2::router(app.clone()).layer(limits);
-        let api = web::middleware::wrap(v2.merge(api_gate::router(app.clone())));
-        let pages = web::middleware::wrap(pages::router(app));
+        let api = web::middleware::wrap(v2.merge(api_gate::router(app.clone())), api_v2::apology);
+        let pages = web::middleware::wrap(pages::router(app), pages::apology);
         let (merchant, keys) = new_merchant(&engine, "Test shop", options.tier).await;
         let [sk, pk, sk_live, pk_live] = keys;
         TestApp { engine, store, urls, api, pages, merchant, sk, pk, sk_live, pk_live }

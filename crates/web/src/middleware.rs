@@ -2,14 +2,13 @@
 
 use crate::rate_limit::Verdict;
 use axum::Router;
-use axum::body::Body;
 use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::{Next, from_fn};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tracing::Instrument;
 
 /// The id of a request, `req_…`; in the extensions of every request.
@@ -46,9 +45,23 @@ static RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
 static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 static REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
 
+/// A request that its handler did not answer.
+#[derive(Clone, Copy, Debug)]
+pub struct Unanswered<'r> {
+    /// 500 after a panic, 503 past the deadline.
+    pub status: StatusCode,
+    /// A listener may have several surfaces, each with its own form of an error.
+    pub path: &'r str,
+    pub request_id: &'r str,
+    pub elapsed: Duration,
+}
+
+/// What a listener says instead of its handler: nothing of what happened, and the id to ask about.
+pub type Apology = fn(&Unanswered<'_>) -> Response;
+
 /// Adds the outermost layer to a listener's router.
-pub fn wrap(router: Router) -> Router {
-    router.layer(from_fn(around))
+pub fn wrap(router: Router, apology: Apology) -> Router {
+    router.layer(from_fn(move |request, next| around(apology, request, next)))
 }
 
 /// Puts the limits of whoever asks into an answer.
@@ -58,11 +71,12 @@ pub fn show_limits(headers: &mut HeaderMap, verdict: &Verdict) {
     headers.insert(RESET.clone(), HeaderValue::from(verdict.reset_at));
 }
 
-async fn around(mut request: Request, next: Next) -> Response {
+async fn around(apology: Apology, mut request: Request, next: Next) -> Response {
     let id = format!("req_{}", engine::ids::secret_text(17));
     let started = Instant::now();
     let method = request.method().clone();
-    let path = loggable(request.uri().path());
+    let uri = request.uri().clone();
+    let path = loggable(uri.path());
     request.extensions_mut().insert(RequestId(id.clone()));
     let limits = KnownLimits::default();
     request.extensions_mut().insert(limits.clone());
@@ -73,7 +87,12 @@ async fn around(mut request: Request, next: Next) -> Response {
         Ok(response) => response,
         Err(e) => {
             tracing::error!(parent: &span, error = %e, "a handler ended early");
-            internal_error(&id)
+            apology(&Unanswered {
+                status: StatusCode::INTERNAL_SERVER_ERROR,
+                path: uri.path(),
+                request_id: &id,
+                elapsed: started.elapsed(),
+            })
         }
     };
     drop(abort);
@@ -127,17 +146,6 @@ impl Drop for AbortOnDrop {
     fn drop(&mut self) {
         self.0.abort();
     }
-}
-
-/// The answer when a handler panicked: nothing of what happened, and the id to ask about.
-fn internal_error(id: &str) -> Response {
-    let body = serde_json::json!({"error": {
-        "type": "api_error",
-        "message": "Something went wrong on our side. Try again, or ask the operator about this request_id.",
-        "request_id": id,
-    }});
-    let json = [(header::CONTENT_TYPE, "application/json")];
-    (StatusCode::INTERNAL_SERVER_ERROR, json, Body::from(body.to_string())).into_response()
 }
 
 #[cfg(test)]

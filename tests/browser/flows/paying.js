@@ -45,6 +45,10 @@ module.exports = {
     await payer.payByCard("4242424242424242".replace(/42$/, "59"));
     await payer.page.waitForSelector("#number[aria-invalid]");
     await gate.expect(purchase, "processing", { tries: 1, paid: 0 });
+    // In test mode a card that is none of the sandbox's is told so.
+    await payer.payByCard("4539148803436467");
+    await payer.page.waitForSelector("#problems:has-text('Test mode. No real money moves. Use one of these numbers')");
+    await gate.expect(purchase, "processing", { tries: 1, paid: 0 });
     await payer.payByCard(CARDS.good);
     await payer.sees("Payment received");
     await payer.leavesNoNumber();

@@ -33,6 +33,44 @@ testkit::on_both_engines! {
         app.assert_books().await;
     }
 
+    /// Repetitions are answered as before, even when the service would not take the request any more.
+    async fn what_a_service_takes_now_does_not_change_earlier_answers(db) {
+        let app = TestApp::start(&db).await;
+        let shop = Shop::open(&app).await;
+        shop.sell("earlier", "100.00", crate::support::AT_ONCE).await;
+        let mut agreement = shop.purchase("order-2", "10.00");
+        agreement["recurring"] = json!({ "enabled": true, "cycle_days": 1 });
+        let sealed = [
+            (PURCHASE, shop.seal(&shop.purchase("order-1", "10.00"))),
+            (RECURRING, shop.seal(&agreement)),
+            (PAYOUT, shop.seal(&shop.payout("order-3", "10.00", "DE89370400440532013000"))),
+        ];
+        let mut first = Vec::new();
+        for (path, body) in &sealed {
+            first.push(shop.send(path, &[], body.clone()).await.expect(200)["data"].clone());
+        }
+        let disable = |s: &mut domain::storefront::Storefront| {
+            (s.status, s.payouts) = (domain::storefront::StorefrontStatus::Disabled, false);
+        };
+        app.engine.change_storefront(shop.service, None, disable).await.expect("changed");
+        // In force within a second: until then new requests are still taken.
+        let begun = std::time::Instant::now();
+        for n in 0.. {
+            let answer = shop.call(PURCHASE, &shop.purchase(&format!("new-{n}"), "1.00")).await;
+            if answer.status == 422 {
+                break;
+            }
+            assert!(begun.elapsed() < std::time::Duration::from_secs(60), "the service is still open");
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        }
+        for ((path, body), data) in sealed.into_iter().zip(first) {
+            assert_eq!(shop.send(path, &[], body).await.expect(200)["data"], data, "{path}");
+        }
+        for body in [shop.purchase("order-1", "10.01"), shop.purchase("order-9", "10.00")] {
+            refused(shop.call(PURCHASE, &body).await, 422, 422, Some("meta.service_id"));
+        }
+    }
+
     /// A signature does not cover the path: the same body at another call is another request.
     async fn the_same_body_at_another_call(db) {
         let app = TestApp::start(&db).await;

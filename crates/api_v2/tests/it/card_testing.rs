@@ -6,7 +6,7 @@ use domain::currency::Currency;
 use domain::payment::PaymentStatus;
 use engine::MethodInput;
 use engine::checkouts::Submission;
-use engine::gate::{GateService, NewPurchase, Payer};
+use engine::gate::{GateService, NewTransaction, Payer};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
@@ -100,7 +100,7 @@ async fn purchase(app: &TestApp, reference: &str) -> String {
     let all = app.engine.storefronts().await.expect("services");
     let storefront = all.into_iter().find(|s| s.scope == app.scope()).expect("the merchant's own");
     let service = GateService { storefront, tokens: Vec::new() };
-    let new = NewPurchase {
+    let new = NewTransaction {
         payment_id: reference.to_owned(),
         amount: 1_000,
         currency: Currency::EUR,

@@ -75,7 +75,7 @@ async fn a_panic_is_one_answer_500() {
         panic!("a detail of the inside")
     }
     let router = Router::new().route("/boom", get(boom)).route("/fine", get(async || "fine"));
-    let router = web::middleware::wrap(router);
+    let router = web::middleware::wrap(router, api_v2::apology);
     for _ in 0..3 {
         let request = Request::get("/boom").body(Body::empty()).expect("a request");
         let response = router.clone().oneshot(request).await.expect("an answer");

@@ -14,7 +14,7 @@ mod show;
 
 pub(crate) use follow::{Callbacks, Target};
 pub use payout::PayoutAccount;
-pub use purchase::{NewPurchase, Payer};
+pub use purchase::{NewTransaction, Payer};
 pub use refund::GateRefund;
 pub(crate) use service::ServiceCache;
 pub use service::{GateService, ServiceToken};

@@ -1,6 +1,6 @@
 //! A payout by signed request: amount and fee are held from the balance, and the provider pays the account.
 
-use super::NewPurchase;
+use super::NewTransaction;
 use super::follow::blank_operation;
 use super::purchase::{FEE_FAILED, check_callback, known_transaction};
 use super::refund::BALANCE_SHORT;
@@ -38,7 +38,7 @@ impl Engine {
     pub async fn create_gate_payout(
         &self,
         service: &GateService,
-        new: NewPurchase,
+        new: NewTransaction,
         account: PayoutAccount,
     ) -> Result<GateTransaction, Error> {
         let storefront = service.storefront.clone();
@@ -64,12 +64,10 @@ impl Engine {
             metadata: vec![("payment_id".to_owned(), new.payment_id.clone())],
             clock: None,
         };
-        let (place, payment_id, digest) = (storefront.id, new.payment_id.clone(), new.digest);
+        let (payment_id, digest) = (new.payment_id.clone(), new.digest);
         self.carry_out(move |engine, tx| engine.begin_gate_payout(tx, &storefront, &new, &facts, &wanted))
             .await?;
-        let kind = TransactionKind::Payout;
-        let known =
-            self.store.read(move |tx| known_transaction(tx, place, kind, &payment_id, &digest)).await?;
+        let known = self.known_gate_transaction(service, TransactionKind::Payout, payment_id, digest).await?;
         known.ok_or_else(|| Error::Internal("a payout left no transaction".to_owned()))
     }
 
@@ -77,7 +75,7 @@ impl Engine {
         &self,
         tx: &mut Tx<'_>,
         storefront: &Storefront,
-        new: &NewPurchase,
+        new: &NewTransaction,
         facts: &PayoutFacts,
         wanted: &CreatePayout,
     ) -> Result<Option<Ask>, Error> {

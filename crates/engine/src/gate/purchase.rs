@@ -42,9 +42,9 @@ pub struct Payer {
     pub language: Option<String>,
 }
 
-/// A signed request for a payment page.
+/// A signed request for a transaction: a payment page, a recurring agreement or a payout.
 #[derive(Clone, Debug)]
-pub struct NewPurchase {
+pub struct NewTransaction {
     /// The merchant's name of it.
     pub payment_id: String,
     /// Minor units, without the service's surcharge.
@@ -76,7 +76,7 @@ impl Engine {
     pub async fn create_gate_purchase(
         &self,
         service: &GateService,
-        new: NewPurchase,
+        new: NewTransaction,
     ) -> Result<GateTransaction, Error> {
         let storefront = service.storefront.clone();
         check_callback(self, storefront.scope, new.callback_url.as_deref())?;
@@ -120,11 +120,26 @@ impl Engine {
             .await
     }
 
+    /// The transaction that this signed request made before.
+    ///
+    /// # Errors
+    /// [`Error::NameTaken`] when it was another request, or another call, that has taken the `payment_id`.
+    pub async fn known_gate_transaction(
+        &self,
+        service: &GateService,
+        kind: TransactionKind,
+        payment_id: String,
+        digest: [u8; 32],
+    ) -> Result<Option<GateTransaction>, Error> {
+        let storefront = service.storefront.id;
+        self.store.read(move |tx| known_transaction(tx, storefront, kind, &payment_id, &digest)).await
+    }
+
     fn open_purchase(
         &self,
         tx: &mut Tx<'_>,
         storefront: &Storefront,
-        new: &NewPurchase,
+        new: &NewTransaction,
         fee: i64,
     ) -> Result<GateTransaction, Error> {
         let scope = storefront.scope;
@@ -159,7 +174,7 @@ impl Engine {
         &self,
         tx: &mut Tx<'_>,
         storefront: &Storefront,
-        new: &NewPurchase,
+        new: &NewTransaction,
         kind: TransactionKind,
         fee: Option<i64>,
     ) -> Result<GateTransaction, Error> {
@@ -212,7 +227,7 @@ impl Engine {
     fn new_transaction(
         &self,
         storefront: &Storefront,
-        new: &NewPurchase,
+        new: &NewTransaction,
         kind: TransactionKind,
         payment: &Payment,
     ) -> GateTransaction {
@@ -226,7 +241,7 @@ impl Engine {
     pub(super) fn blank_transaction(
         &self,
         storefront: &Storefront,
-        new: &NewPurchase,
+        new: &NewTransaction,
         kind: TransactionKind,
         at: Timestamp,
     ) -> GateTransaction {
@@ -349,7 +364,7 @@ pub(super) fn lost_race(tx: &mut Tx<'_>) -> Error {
     Error::Internal("a request of the same name came first".to_owned())
 }
 
-fn payment_of(new: &NewPurchase, customer: CustomerId) -> CreatePayment {
+fn payment_of(new: &NewTransaction, customer: CustomerId) -> CreatePayment {
     let kinds = match new.method {
         Some(method) => vec![method],
         None if new.currency == Currency::EUR => {
@@ -371,7 +386,7 @@ fn payment_of(new: &NewPurchase, customer: CustomerId) -> CreatePayment {
 
 fn checkout_of(
     storefront: &Storefront,
-    new: &NewPurchase,
+    new: &NewTransaction,
     payment: &Payment,
     transaction: &GateTransaction,
 ) -> Checkout {

@@ -89,6 +89,9 @@ pub struct Entered<'a> {
     pub email: &'a str,
 }
 
+/// The account whose debits the sandbox pays.
+pub(super) const TEST_ACCOUNT: &str = "DE89 3704 0044 0532 0130 00";
+
 /// What is wrong with one field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Problem {
@@ -96,6 +99,8 @@ pub enum Problem {
     NumberIncomplete,
     NumberWrong,
     NumberUnsupported(CardBrand),
+    /// Right in itself, but test mode takes test cards only.
+    NumberNotTest,
     ExpiryFormat,
     ExpiryMonth,
     ExpiryPast,
@@ -110,6 +115,8 @@ pub enum Problem {
     /// The number of characters that the country's accounts have.
     IbanLength(usize),
     IbanCheck,
+    /// Right in itself, but test mode takes test accounts only.
+    IbanNotTest,
     EmailWrong,
 }
 
@@ -123,6 +130,9 @@ impl Problem {
             Problem::NumberUnsupported(brand) => {
                 return rich::sentence(m.number_unsupported, &[("brand", brand.name())]);
             }
+            Problem::NumberNotTest => {
+                return format!("{} {}", rich::sentence(m.test_mode, &[]), rich::sentence(m.test_hint, &[]));
+            }
             Problem::ExpiryFormat => m.expiry_format,
             Problem::ExpiryMonth => m.expiry_month,
             Problem::ExpiryPast => m.expiry_past,
@@ -134,6 +144,11 @@ impl Problem {
             Problem::IbanCountry => m.iban_country,
             Problem::IbanLength(n) => return rich::sentence(m.iban_length, &[("n", &n.to_string())]),
             Problem::IbanCheck => m.iban_check,
+            Problem::IbanNotTest => {
+                let accounts = format!("{}: {{account}}", m.test_accounts);
+                let accounts = rich::sentence(&accounts, &[("account", TEST_ACCOUNT)]);
+                return format!("{} {accounts}", rich::sentence(m.test_mode, &[]));
+            }
             Problem::EmailWrong => m.email_wrong,
         };
         rich::sentence(text, &[])

@@ -65,12 +65,19 @@ fn states(text: &str) -> Vec<State<'_>> {
         iban: Some(Problem::IbanLength(22)),
         email: Some(Problem::EmailWrong),
     };
+    let in_test_mode = Problems {
+        number: Some(Problem::NumberNotTest),
+        iban: Some(Problem::IbanNotTest),
+        ..Problems::default()
+    };
     let mut states = vec![
         with(MethodKind::Card),
         with(MethodKind::SepaDebit),
         with(MethodKind::Paypal),
         State::Open(Open { problems: every, ..open(text) }),
         State::Open(Open { method: Some(MethodKind::SepaDebit), problems: every, ..open(text) }),
+        State::Open(Open { problems: in_test_mode, ..open(text) }),
+        State::Open(Open { method: Some(MethodKind::SepaDebit), problems: in_test_mode, ..open(text) }),
         State::Processing,
         State::Challenge { href: text },
         State::Submitted { mandate_reference: Some(text) },

@@ -20,6 +20,8 @@ pub enum Command {
     Create(Create),
     /// List services
     List(List),
+    /// Show all that is set for a service
+    Show(OfService),
     /// Change what is set for a service; in force within a second
     Set(Box<Set>),
     /// Make, list and revoke the tokens that sign a service's requests and callbacks
@@ -218,7 +220,8 @@ fn checked_name(text: &str) -> anyhow::Result<String> {
 pub(crate) async fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Create(create) => make(create).await?,
-        Command::List(list) => show(list).await?,
+        Command::List(list) => show_all(list).await?,
+        Command::Show(service) => show(service).await?,
         Command::Set(set) => change(*set).await?,
         Command::Tokens(TokenCommand::Create(create)) => make_token(create).await?,
         Command::Tokens(TokenCommand::List(list)) => show_tokens(list).await?,
@@ -259,10 +262,20 @@ fn line(s: &Storefront) -> Vec<String> {
     ])
 }
 
-async fn show(list: List) -> anyhow::Result<()> {
+async fn show_all(list: List) -> anyhow::Result<()> {
     let office = Office::open(&list.storage.load()?).await?;
     let mut rows = vec![row(HEAD)];
     rows.extend(office.engine.storefronts().await.map_err(refused)?.iter().map(line));
+    print!("{}", table(&rows));
+    office.close().await;
+    Ok(())
+}
+
+async fn show(of: OfService) -> anyhow::Result<()> {
+    let office = Office::open(&of.storage.load()?).await?;
+    let mut rows = vec![row(["SETTING", "VALUE"])];
+    let settings = office.engine.storefront_settings(of.service).await.map_err(refused)?;
+    rows.extend(settings.iter().map(|(name, value)| row([*name, value.as_str()])));
     print!("{}", table(&rows));
     office.close().await;
     Ok(())

@@ -24,6 +24,18 @@ testkit::on_both_engines! {
             assert!(line.contains(part), "{part} is not in {line}");
         }
         assert!(done(&place, &["services", "list"]).contains("Second shop"));
+        let shown = done(&place, &["services", "show", &service]);
+        for (setting, value) in [
+            ("cost", "0.54"), ("cost-hidden", "true"), ("success-url", "https://shop.example/{payment_id}"),
+            ("attempts", "3"), ("payouts", "true"), ("status", "disabled"),
+        ] {
+            let line = shown.lines().find(|line| line.split_whitespace().next() == Some(setting));
+            assert!(line.is_some_and(|line| line.contains(value)), "{setting}: {shown}");
+        }
+        let audited = done(&place, &["audit", "list"]);
+        for part in ["cost '0.00' to '0.54'", "status 'active' to 'disabled'", "attempts '5' to '3'"] {
+            assert!(audited.contains(part), "{part}: {audited}");
+        }
 
         let secret = done(&place, &["services", "tokens", "create", &service, "main", "--variant", "raw", "--dialect", "2026"]);
         let tokens = done(&place, &["services", "tokens", "list", &service]);
@@ -49,6 +61,7 @@ testkit::on_both_engines! {
             (&["services", "set", &service, "--success-url", "javascript:x"], "success-url"),
             (&["services", "set", &service, "--fee-group", "nothing"], "nothing"),
             (&["services", "set", "999"], "999"),
+            (&["services", "show", "999"], "999"),
             (&["services", "tokens", "create", "999", "x"], "999"),
             (&["services", "create", "acct_00000000000000000", "x"], "acct_00000000000000000"),
         ] {

@@ -26,9 +26,8 @@ async fn idle_connections_that_died_are_replaced_before_anybody_is_refused() {
         // More than there are connections, so that each has been used.
         for n in 0..24_u8 {
             let name = format!("{round}-{n}");
-            let stored = store.write::<_, StoreError, _>(move |tx| {
-                store::instance::put_once(tx, &name, &[round, n])
-            });
+            let stored =
+                store.write::<_, StoreError, _>(move |tx| store::instance::put_once(tx, &name, &[round, n]));
             assert_eq!(stored.await.expect("stored"), [round, n]);
             store.read::<_, StoreError, _>(store::merchants::all).await.expect("read");
         }
