@@ -46,43 +46,45 @@ const STORED: &str = "Transaction is stored. Recurring payments cannot be charge
 
 pub async fn run(call: Call, signed: Signed) -> Answer {
     match call {
-        Call::Purchase => purchase(signed).await,
-        Call::Recurring => recurring(signed).await,
+        Call::Purchase => once(&signed, TransactionKind::Purchase, ACCEPTED, purchase(&signed).await).await,
+        Call::Recurring => once(&signed, TransactionKind::Recurring, STORED, recurring(&signed).await).await,
+        Call::Payout => once(&signed, TransactionKind::Payout, ACCEPTED, payout(&signed).await).await,
         Call::Cancel => cancel(signed).await,
-        Call::Payout => payout(signed).await,
         Call::Refund => refund(signed).await,
         Call::Status => status(signed).await,
     }
 }
 
-async fn purchase(signed: Signed) -> Answer {
-    let create = requests::purchase(&signed.body, signed.policy).map_err(GateError::fields)?;
-    let method = forced_method(&create)?;
-    let token = match permitted(&signed, &create) {
-        Ok(token) => token,
-        Err(refused) => {
-            let kind = TransactionKind::Purchase;
-            return answered_before(&signed, kind, create.payment_id, ACCEPTED, refused).await;
-        }
+/// What is refused today may have been taken before: dates have passed since, or the service was changed. A repetition
+/// gets the answer of the first request all the same.
+async fn once(signed: &Signed, kind: TransactionKind, message: &'static str, answer: Answer) -> Answer {
+    let refused = match answer {
+        Err(refused) if refused.code < 500 => refused,
+        other => return other,
     };
-    let new = NewTransaction { method, ..new_transaction(&signed, create, token) };
-    let created = signed.app.engine.create_gate_purchase(&signed.service, new).await?;
-    accepted(&signed, &created, ACCEPTED)
+    let Some(payment_id) = requests::payment_id(&signed.body) else { return Err(refused) };
+    let engine = &signed.app.engine;
+    match engine.known_gate_transaction(&signed.service, kind, payment_id, signed.body.digest()).await {
+        Ok(Some(known)) => accepted(signed, &known, message),
+        Ok(None) | Err(engine::Error::NameTaken { .. }) => Err(refused),
+        Err(failed) => Err(failed.into()),
+    }
 }
 
-async fn recurring(signed: Signed) -> Answer {
-    let (create, terms) = requests::recurring(&signed.body, signed.policy).map_err(GateError::fields)?;
-    let token = match permitted(&signed, &create) {
-        Ok(token) => token,
-        Err(refused) => {
-            let kind = TransactionKind::Recurring;
-            return answered_before(&signed, kind, create.payment_id, STORED, refused).await;
-        }
-    };
-    let recurring = Some(terms_of(&terms));
-    let new = NewTransaction { recurring, ..new_transaction(&signed, create, token) };
+async fn purchase(signed: &Signed) -> Answer {
+    let create = requests::purchase(&signed.body, signed.policy).map_err(GateError::fields)?;
+    let method = forced_method(&create)?;
+    let new = NewTransaction { method, ..new_transaction(signed, create)? };
     let created = signed.app.engine.create_gate_purchase(&signed.service, new).await?;
-    accepted(&signed, &created, STORED)
+    accepted(signed, &created, ACCEPTED)
+}
+
+async fn recurring(signed: &Signed) -> Answer {
+    let (create, terms) = requests::recurring(&signed.body, signed.policy).map_err(GateError::fields)?;
+    let recurring = Some(terms_of(&terms));
+    let new = NewTransaction { recurring, ..new_transaction(signed, create)? };
+    let created = signed.app.engine.create_gate_purchase(&signed.service, new).await?;
+    accepted(signed, &created, STORED)
 }
 
 fn terms_of(r: &Recurring) -> RecurringTerms {
@@ -100,23 +102,6 @@ fn accepted(signed: &Signed, t: &GateTransaction, message: &'static str) -> Answ
     Ok((message, json!({ "redirect_url": page, "uuid": t.uuid })))
 }
 
-/// What a service takes may have changed since its first request: a repetition of that gets its answer all the same.
-async fn answered_before(
-    signed: &Signed,
-    kind: TransactionKind,
-    payment_id: String,
-    message: &'static str,
-    refused: GateError,
-) -> Answer {
-    let engine = &signed.app.engine;
-    match engine.known_gate_transaction(&signed.service, kind, payment_id, signed.body.digest()).await {
-        Ok(Some(known)) => accepted(signed, &known, message),
-        // Another request of this name is refused for what the service takes, as any new one is.
-        Ok(None) | Err(engine::Error::NameTaken { .. }) => Err(refused),
-        Err(failed) => Err(failed.into()),
-    }
-}
-
 fn failed_at_once(t: &GateTransaction) -> GateError {
     let code = match t.last_error_code {
         CODE_FEE => FEE_FAILED,
@@ -126,7 +111,8 @@ fn failed_at_once(t: &GateTransaction) -> GateError {
     GateError::new(code, t.last_error_message.clone())
 }
 
-fn new_transaction(signed: &Signed, create: Create, token: Option<GateTokenId>) -> NewTransaction {
+fn new_transaction(signed: &Signed, create: Create) -> Result<NewTransaction, GateError> {
+    let token = permitted(signed, &create)?;
     let currency = create.currency;
     let name = format!("{} {}", create.user.first_name, create.user.last_name);
     let details = CheckoutDetails {
@@ -156,7 +142,7 @@ fn new_transaction(signed: &Signed, create: Create, token: Option<GateTokenId>) 
         },
         language: create.user.language,
     };
-    NewTransaction {
+    Ok(NewTransaction {
         payment_id: create.payment_id,
         amount: create.amount,
         currency,
@@ -169,7 +155,7 @@ fn new_transaction(signed: &Signed, create: Create, token: Option<GateTokenId>) 
         request: signed.stored(),
         digest: signed.body.digest(),
         request_id: signed.request_id.clone(),
-    }
+    })
 }
 
 /// A line of the order as the page shows it; its price only where it is one in the payment's currency.
@@ -243,25 +229,17 @@ async fn cancel(signed: Signed) -> Answer {
     Ok(("Transaction is cancelling", shown))
 }
 
-async fn payout(signed: Signed) -> Answer {
+async fn payout(signed: &Signed) -> Answer {
     let create = requests::payout(&signed.body, signed.policy).map_err(GateError::fields)?;
-    let permitted = if signed.service.storefront.payouts {
-        permitted(&signed, &create)
-    } else {
-        Err(GateError::field(422, "meta.service_id", "Payouts are switched off for this service."))
-    };
-    let token = match permitted {
-        Ok(token) => token,
-        Err(refused) => {
-            let kind = TransactionKind::Payout;
-            return answered_before(&signed, kind, create.payment_id, ACCEPTED, refused).await;
-        }
-    };
+    if !signed.service.storefront.payouts {
+        let message = "Payouts are switched off for this service.";
+        return Err(GateError::field(422, "meta.service_id", message));
+    }
     let company = create.company.clone();
     let request = requests::stored_payout(&signed.body);
-    let new = NewTransaction { request, ..new_transaction(&signed, create, token) };
+    let new = NewTransaction { request, ..new_transaction(signed, create)? };
     let created = signed.app.engine.create_gate_payout(&signed.service, new, destination(company)).await?;
-    accepted(&signed, &created, ACCEPTED)
+    accepted(signed, &created, ACCEPTED)
 }
 
 fn destination(company: requests::Company) -> engine::gate::PayoutAccount {

@@ -163,3 +163,27 @@ fn refund_refused(refusal: RefundRefusal, left: i64, payment: &domain::payment::
         RefundRefusal::TooMany => GateError::field(422, UUID, "The transaction has too many refunds."),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// "Send the same request again" is told only where that can help.
+    #[test]
+    fn failures_of_the_database() {
+        use engine::StoreError as S;
+        let what = || "a detail of the inside".to_owned();
+        for (failure, code) in [
+            (S::Unavailable(what()), 503),
+            (S::Disconnected(what()), 503),
+            (S::Retry, 503),
+            (S::LockTimeout, 409),
+            (S::Conflict(what()), 500),
+            (S::Defect(what()), 500),
+        ] {
+            let refused = GateError::from(Error::Store(failure.clone()));
+            assert_eq!(refused.code, code, "{failure:?}");
+            assert!(!refused.message.contains("inside"), "{}", refused.message);
+        }
+    }
+}

@@ -78,3 +78,22 @@ async fn answers_from_outside_of_the_surface_have_limits_too() {
         assert!(header("x-ratelimit-reset").parse::<i64>().is_ok_and(|at| at > 1_700_000_000), "{path}");
     }
 }
+
+/// "Repeat it" is told only where that can help.
+#[test]
+fn failures_of_the_database() {
+    use engine::StoreError as S;
+    let what = || "a detail of the inside".to_owned();
+    for (failure, status) in [
+        (S::Unavailable(what()), 503),
+        (S::Disconnected(what()), 503),
+        (S::Retry, 503),
+        (S::LockTimeout, 409),
+        (S::Conflict(what()), 500),
+        (S::Defect(what()), 500),
+    ] {
+        let error = ApiError::from(engine::Error::Store(failure.clone()));
+        assert_eq!(error.status.as_u16(), status, "{failure:?}");
+        assert!(!error.message.contains("inside"), "{}", error.message);
+    }
+}

@@ -82,6 +82,9 @@ impl Engine {
         let engine = self.clone();
         self.store
             .write(move |tx| {
+                // Read again under a lock: of two changes at the same time neither may undo the other.
+                let scope = by_number(tx, number)?.scope;
+                store::merchants::lock_mode(tx, scope)?;
                 let mut storefront = by_number(tx, number)?;
                 let before = settings(tx, &storefront)?;
                 change(&mut storefront);
@@ -280,11 +283,28 @@ fn settings(tx: &mut Tx<'_>, s: &Storefront) -> Result<Vec<(&'static str, String
 
 /// What was changed, from what to what.
 fn changes(before: &[(&'static str, String)], after: &[(&'static str, String)]) -> String {
-    let shown = |value: &str| format!("'{}'", value.chars().take(AUDITED_CHARS).collect::<String>());
     let changed = before.iter().zip(after).filter(|(old, new)| old != new);
-    let changed: Vec<String> =
-        changed.map(|((name, old), (_, new))| format!("{name} {} to {}", shown(old), shown(new))).collect();
+    let changed: Vec<String> = changed
+        .map(|((name, old), (_, new))| format!("{name} {} to {}", audited(name, old), audited(name, new)))
+        .collect();
     if changed.is_empty() { "nothing was changed".to_owned() } else { changed.join(", ") }
+}
+
+/// A value as the audit log keeps it for ever: of an address no user, password or query, which may be secrets.
+fn audited(name: &str, value: &str) -> String {
+    let mut kept = value.to_owned();
+    if name.ends_with("url") {
+        let end = value.find(['?', '#']).unwrap_or(value.len());
+        let host = value.find("://").map_or(0, |at| at + 3);
+        let path = value[host..end].find('/').map_or(end, |at| host + at);
+        let user = value[host..path].rfind('@').map_or(host, |at| host + at + 1);
+        kept =
+            format!("{}{}{}", &value[..host], &value[user..end], if end < value.len() { "?…" } else { "" });
+    }
+    if kept.chars().count() > AUDITED_CHARS {
+        kept = kept.chars().take(AUDITED_CHARS).chain(['…']).collect();
+    }
+    format!("{kept:?}")
 }
 
 fn check(s: &Storefront) -> Result<(), Error> {
@@ -317,4 +337,25 @@ fn check(s: &Storefront) -> Result<(), Error> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_secret_of_an_address_is_audited() {
+        for (name, value, kept) in [
+            ("url", "https://shop.example/a", r#""https://shop.example/a""#),
+            ("url", "", r#""""#),
+            ("success-url", "https://me:pw@shop.example/@x?token=1#y", r#""https://shop.example/@x?…""#),
+            ("fail-url", "https://me@shop.example", r#""https://shop.example""#),
+            ("return-url", "https://shop.example?next=a@b/c", r#""https://shop.example?…""#),
+            ("name", "Jo's \"best\" shop?", r#""Jo's \"best\" shop?""#),
+        ] {
+            assert_eq!(audited(name, value), kept, "{value}");
+        }
+        let long = audited("name", &"x".repeat(AUDITED_CHARS + 1));
+        assert_eq!(long, format!("\"{}…\"", "x".repeat(AUDITED_CHARS)));
+    }
 }

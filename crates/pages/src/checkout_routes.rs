@@ -135,7 +135,7 @@ fn missed(app: &App, extensions: &Extensions, id: &str) -> Response {
 fn refusal(app: &App, extensions: &Extensions, error: &Error, id: &str) -> Response {
     match error {
         Error::NotFound { .. } => missed(app, extensions, id),
-        Error::Store(store) => {
+        Error::Store(store) if store.is_passing() => {
             tracing::error!(error = %store, "a payment page met a failure of the database");
             let message =
                 "Reload this page in a minute to see the state of your payment before you pay again.";
@@ -373,7 +373,8 @@ async fn method_of(
     Ok(engine.new_method(scope, tokenised, billing, Vec::new()))
 }
 
-/// A number that the provider does not take: in test mode any but the published ones.
+/// A number that the provider does not take: in test mode any but the published ones, and those of them that need what
+/// is not offered yet.
 fn not_taken(error: Error, mode: Mode, entered: &Entered<'_>) -> Unusable {
     match error {
         Error::Card { .. } | Error::NotYet { .. } => {

@@ -328,7 +328,7 @@ fn gone() -> Response {
 fn refusal(error: &Error, next: &str, id: &str) -> Response {
     match error {
         Error::ChallengeGone => gone(),
-        Error::Store(store) => {
+        Error::Store(store) if store.is_passing() => {
             tracing::error!(error = %store, "a challenge met a failure of the database");
             problem(StatusCode::SERVICE_UNAVAILABLE, "Not available at the moment", next, id)
         }
@@ -341,18 +341,14 @@ fn refusal(error: &Error, next: &str, id: &str) -> Response {
 
 /// The page for a request that its handler did not answer.
 pub fn apology(unanswered: &Unanswered<'_>) -> Response {
-    let (title, message) = if unanswered.status == StatusCode::SERVICE_UNAVAILABLE {
-        (
-            "This took too long",
-            "Open the page again to see the state of your payment before you try once more.",
-        )
-    } else {
-        (
-            "Something went wrong",
-            "Open the page again to see the state of your payment before you try once more.",
-        )
-    };
-    problem(unanswered.status, title, message, unanswered.request_id)
+    let late = unanswered.status == StatusCode::SERVICE_UNAVAILABLE;
+    let title = if late { "This took too long" } else { "Something went wrong" };
+    let message = "Open the page again to see the state of your payment before you try once more.";
+    let mut page = problem(unanswered.status, title, message, unanswered.request_id);
+    if late {
+        page.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    }
+    page
 }
 
 pub(crate) fn problem(status: StatusCode, title: &str, message: &str, id: &str) -> Response {

@@ -122,7 +122,7 @@ async fn liveness(State(health): State<Health>) -> Response {
 
 async fn details(State(health): State<Health>, request: Request) -> Response {
     if !is_local(&request) {
-        return crate::routers::not_found();
+        return crate::routers::not_found(&request);
     }
     let ok = health.alive().await;
     let backlog = health.backlog().await;

@@ -151,7 +151,7 @@ pub(crate) fn routes(metrics: Arc<Metrics>, health: Health) -> Router {
 
 async fn scrape(State((metrics, health)): State<(Arc<Metrics>, Health)>, request: Request) -> Response {
     if !is_local(&request) {
-        return crate::routers::not_found();
+        return crate::routers::not_found(&request);
     }
     let Some(text) = metrics.render(&health).await else {
         return StatusCode::INTERNAL_SERVER_ERROR.into_response();

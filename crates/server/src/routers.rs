@@ -37,7 +37,7 @@ impl Routers {
         };
         let admin = health::routes(health.clone())
             .merge(metrics::routes(metrics.clone(), health.clone()))
-            .fallback(async || not_found());
+            .fallback(async |request: Request| not_found(&request));
         Routers {
             api: finish(
                 with_health(
@@ -69,16 +69,22 @@ fn bounded(router: Router, apology: Apology) -> Router {
 }
 
 /// An error in the envelope of REST v2, for what no surface answers.
-fn error(status: StatusCode, kind: &str, code: &str, message: &str) -> Response {
-    let body = serde_json::json!({"error": {"type": kind, "code": code, "message": message}});
+fn error(status: StatusCode, code: &str, message: &str, request_id: &str) -> Response {
+    let body = serde_json::json!({"error": {
+        "type": "invalid_request_error", "code": code, "message": message, "request_id": request_id,
+    }});
     (status, [(header::CONTENT_TYPE, "application/json")], body.to_string()).into_response()
 }
 
+fn id_of(request: &Request) -> String {
+    request.extensions().get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default()
+}
+
 /// The answer for a path that does not exist.
-pub(crate) fn not_found() -> Response {
+pub(crate) fn not_found(request: &Request) -> Response {
     let message = "There is nothing at this address. The API is on another port: see what paymentgate printed at \
                    its start.";
-    error(StatusCode::NOT_FOUND, "invalid_request_error", "resource_missing", message)
+    error(StatusCode::NOT_FOUND, "resource_missing", message, &id_of(request))
 }
 
 /// Refuses a request that names no host, or two: a proxy in front may have gone by the other one (RFC 9112,
@@ -89,13 +95,13 @@ async fn one_host(request: Request, next: Next) -> Response {
         return next.run(request).await;
     }
     let message = "The request must have exactly one Host header.";
-    let response = error(StatusCode::BAD_REQUEST, "invalid_request_error", "host_invalid", message);
+    let response = error(StatusCode::BAD_REQUEST, "host_invalid", message, &id_of(&request));
     ([(header::CONNECTION, "close")], response).into_response()
 }
 
 async fn deadline(limit: Duration, apology: Apology, request: Request, next: Next) -> Response {
     let uri = request.uri().clone();
-    let id = request.extensions().get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
+    let id = id_of(&request);
     tokio::time::timeout(limit, next.run(request)).await.unwrap_or_else(|_| {
         apology(&Unanswered {
             status: StatusCode::SERVICE_UNAVAILABLE,

@@ -60,18 +60,19 @@ impl From<rusqlite::Error> for StoreError {
 impl From<postgres::Error> for StoreError {
     fn from(e: postgres::Error) -> Self {
         let Some(db) = e.as_db_error() else {
-            let io = |e: &postgres::Error| {
-                std::error::Error::source(e).is_some_and(|cause| cause.is::<std::io::Error>())
-            };
-            // Else the driver could not make sense of a value: our defect, on a connection that is well.
-            return if e.is_closed() || io(&e) {
-                StoreError::Disconnected(e.to_string())
-            } else {
-                StoreError::Defect(e.to_string())
+            // A value of a type that was not expected is a defect of ours, on a connection that is well; whatever else
+            // the driver says without the server is about the connection.
+            return match std::error::Error::source(&e) {
+                Some(cause) if !cause.is::<std::io::Error>() && !e.is_closed() => {
+                    StoreError::Defect(format!("{e}: {cause}"))
+                }
+                _ => StoreError::Disconnected(e.to_string()),
             };
         };
-        // The server, or a pooler in between, says why it ends the session.
-        if matches!(db.parsed_severity(), Some(Severity::Fatal | Severity::Panic)) {
+        // Why the session ends, in the words of the server or of a pooler in between, which leaves out the field that
+        // is in English everywhere.
+        let ends = matches!(db.parsed_severity(), Some(Severity::Fatal | Severity::Panic));
+        if ends || matches!(db.severity(), "FATAL" | "PANIC") {
             return StoreError::Disconnected(db.to_string());
         }
         match db.code().code() {

@@ -22,7 +22,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long what was sent may stay without an acknowledgement, unless the address says otherwise. A firewall that has
 /// forgotten an idle connection answers nothing, and without a bound each thread would wait for minutes.
 const SILENCE: Duration = Duration::from_secs(10);
-/// Idle time after which the other end is asked whether it is there: shorter than firewalls remember.
+/// The longest idle time after which the other end is asked whether it is there: shorter than firewalls remember.
 const KEEPALIVE: Duration = Duration::from_secs(60);
 
 /// A closure and whether it writes.
@@ -44,7 +44,11 @@ pub(crate) fn connect(config: &postgres::Config) -> Result<PgConn, StoreError> {
         _ => config.connect(postgres::NoTls),
     };
     let mut client = client.map_err(|e| {
-        StoreError::Unavailable(e.as_db_error().map_or_else(|| e.to_string(), |db| db.message().to_owned()))
+        StoreError::Unavailable(match (e.as_db_error(), std::error::Error::source(&e)) {
+            (Some(db), _) => db.message().to_owned(),
+            (None, Some(cause)) => format!("{e}: {cause}"),
+            (None, None) => e.to_string(),
+        })
     })?;
     client.batch_execute(
         "SET synchronous_commit = on; SET statement_timeout = '30s'; SET lock_timeout = '10s';

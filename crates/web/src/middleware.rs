@@ -56,7 +56,7 @@ pub struct Unanswered<'r> {
     pub elapsed: Duration,
 }
 
-/// What a listener says instead of its handler: nothing of what happened, and the id to ask about.
+/// What a listener says instead of its handler: nothing of what happened. The id to ask about is in a header anyhow.
 pub type Apology = fn(&Unanswered<'_>) -> Response;
 
 /// Adds the outermost layer to a listener's router.

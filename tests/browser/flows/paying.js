@@ -48,6 +48,7 @@ module.exports = {
     // In test mode a card that is none of the sandbox's is told so.
     await payer.payByCard("4539148803436467");
     await payer.page.waitForSelector("#problems:has-text('Test mode. No real money moves. Use one of these numbers')");
+    await payer.page.waitForSelector("#tests .pick >> text=4242 4242 4242 4242");
     await gate.expect(purchase, "processing", { tries: 1, paid: 0 });
     await payer.payByCard(CARDS.good);
     await payer.sees("Payment received");

@@ -176,6 +176,12 @@ pub fn service_id(body: &SignedBody) -> Result<i64, Errors> {
     input.finish(id)
 }
 
+/// The shop's name of what a creating call is about, whatever else is wrong with the body.
+pub fn payment_id(body: &SignedBody) -> Option<String> {
+    let mut input = Input::new(body, Policy { now: Timestamp(0), http_loopback: false, folded: false });
+    read_payment_id(&mut input)
+}
+
 /// The transaction that a refund or a question for the status is about, in lower case; its service has the
 /// tokens to check the signature against. This is all that `transaction/status` has to say.
 ///

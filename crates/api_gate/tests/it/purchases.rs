@@ -20,6 +20,20 @@ async fn set(shop: &Shop, change: impl Fn(&mut Storefront) + Send + 'static) {
 }
 
 testkit::on_both_engines! {
+    async fn a_purchase_that_is_not_found_by_its_uuid_breaks_the_books(db) {
+        let app = TestApp::start(&db).await;
+        let shop = Shop::open(&app).await;
+        let uuid = shop.buy("order-1", "10.00").await;
+        app.assert_books().await;
+        let lost = |tx: &mut store::Tx<'_>| tx.execute("UPDATE checkouts SET code = 'lost'", &[]);
+        app.store.write::<_, store::StoreError, _>(lost).await.expect("the statement runs");
+        let asked = json!({ "meta": { "transaction_uuid": uuid } });
+        refused(shop.call(STATUS, &asked).await, 404, 404, Some("meta.transaction_uuid"));
+        let broken = app.engine.verify_ledger().await.expect("verified").into_iter().filter(|c| c.broken > 0);
+        let rules: Vec<_> = broken.map(|check| check.rule).collect();
+        assert_eq!(rules, ["every Gate purchase is found by its uuid"]);
+    }
+
     /// 100.00 with a cost of 0.54: the payer pays 100.54, the fee is 2.84, the merchant gets 97.70.
     async fn the_fee_down_to_the_books(db) {
         let app = TestApp::start(&db).await;

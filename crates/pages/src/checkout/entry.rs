@@ -170,6 +170,11 @@ impl Problems {
     pub fn is_empty(&self) -> bool {
         *self == Problems::default()
     }
+
+    /// Whether the payer is told to use what the sandbox offers.
+    pub(super) fn want_test_data(&self) -> bool {
+        self.number == Some(Problem::NumberNotTest) || self.iban == Some(Problem::IbanNotTest)
+    }
 }
 
 /// A card that can be asked about. The security code is the caller's to pass on, from what was entered.

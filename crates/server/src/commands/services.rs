@@ -307,7 +307,10 @@ async fn change(set: Set) -> anyhow::Result<()> {
                 }
             }
             s.status = set.status.unwrap_or(s.status);
-            s.currency = currency;
+            // Else another command's new currency would be taken back here.
+            if set.currency.is_some() || cost.is_some() {
+                s.currency = currency;
+            }
             s.any_currency = set.any_currency.unwrap_or(s.any_currency);
             s.request_expiration = set.request_expiration.unwrap_or(s.request_expiration);
             s.surcharge = cost.unwrap_or(s.surcharge);

@@ -33,7 +33,7 @@ testkit::on_both_engines! {
             assert!(line.is_some_and(|line| line.contains(value)), "{setting}: {shown}");
         }
         let audited = done(&place, &["audit", "list"]);
-        for part in ["cost '0.00' to '0.54'", "status 'active' to 'disabled'", "attempts '5' to '3'"] {
+        for part in [r#"cost "0.00" to "0.54""#, r#"status "active" to "disabled""#, r#"attempts "5" to "3""#] {
             assert!(audited.contains(part), "{part}: {audited}");
         }
 
