@@ -3,6 +3,7 @@
 
 mod kill;
 mod lost_connection;
+mod plans;
 mod replays;
 mod takeover;
 mod walk;
