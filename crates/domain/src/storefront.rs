@@ -136,6 +136,9 @@ pub fn slug(name: &str) -> String {
     slug.trim_end_matches('-').to_owned()
 }
 
+/// What a redirect template may name.
+pub const TEMPLATE_NAMES: [&str; 3] = ["payment_id", "transaction_uuid", "status"];
+
 /// Fills a redirect template. Values are percent-encoded, so they cannot add to the address.
 pub fn fill(template: &str, values: &[(&str, &str)]) -> String {
     let mut filled = template.to_owned();

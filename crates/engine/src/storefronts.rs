@@ -6,13 +6,14 @@ use crate::ids;
 use domain::Metadata;
 use domain::audit::AuditKind;
 use domain::gate_token::{GateToken, PayloadDialect, SignVariant, TOKENS_MAX};
-use domain::id::{GateTokenId, StorefrontId, WebhookEndpointId};
+use domain::id::{DeliveryId, GateTokenId, StorefrontId, WebhookEndpointId};
 use domain::limits::WEBHOOK_ENDPOINTS;
 use domain::money::MAX_AMOUNT;
 use domain::scope::Scope;
-use domain::storefront::{REQUEST_EXPIRATION_MAX_S, Storefront};
-use domain::webhook::{EndpointKind, EndpointStatus, WebhookEndpoint};
-use store::Tx;
+use domain::storefront::{REQUEST_EXPIRATION_MAX_S, Storefront, TEMPLATE_NAMES};
+use domain::webhook::{DeliveryKind, DeliveryStatus, EndpointKind, EndpointStatus, WebhookEndpoint};
+use store::webhooks::Callback;
+use store::{Tx, Wake};
 
 /// The most tries on one payment page that can be set.
 const ATTEMPTS_LIMIT: i64 = 20;
@@ -201,7 +202,11 @@ impl Engine {
                     engine.gate_endpoint(storefront.scope, storefront.id, EndpointKind::Gate, url.clone());
                 store::webhooks::insert(tx, &endpoint, &[])?;
                 store::webhooks::number_service_webhook(tx, endpoint.id)?;
-                let detail = format!("webhook {} of service {number} was added", endpoint.id);
+                let detail = format!(
+                    "webhook {} of service {number} was added: {}",
+                    endpoint.id,
+                    audited("url", &url)
+                );
                 engine.audit_storefront(tx, AuditKind::SettingsChanged, &storefront, detail)?;
                 Ok(endpoint)
             })
@@ -232,6 +237,46 @@ impl Engine {
                     engine.audit_storefront(tx, AuditKind::SettingsChanged, &storefront, detail)?;
                 }
                 Ok(found)
+            })
+            .await
+    }
+
+    /// A service's latest callbacks, newest first, to its own webhooks and to the addresses that requests named.
+    pub async fn service_callbacks(
+        &self,
+        number: i64,
+        status: Option<DeliveryStatus>,
+        limit: usize,
+    ) -> Result<Vec<Callback>, Error> {
+        self.store
+            .read(move |tx| {
+                let storefront = by_number(tx, number)?;
+                Ok(store::webhooks::callbacks(tx, storefront.id, status, limit)?)
+            })
+            .await
+    }
+
+    /// Sends a callback once more, with the same bytes, however its earlier attempts ended.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for what is no callback; [`Error::Invalid`] when its webhook is disabled.
+    pub async fn resend_callback(&self, id: DeliveryId) -> Result<(), Error> {
+        let engine = self.clone();
+        self.store
+            .write(move |tx| {
+                let delivery =
+                    store::webhooks::get_delivery(tx, id)?.filter(|d| d.kind == DeliveryKind::Gate);
+                let delivery = delivery.ok_or_else(|| Error::not_found("callback", id))?;
+                let endpoint = store::webhooks::get(tx, delivery.scope, delivery.endpoint)?
+                    .ok_or_else(|| Error::not_found("webhook of the callback", id))?;
+                if endpoint.status == EndpointStatus::Disabled {
+                    let message =
+                        format!("the webhook {} is disabled; remove it and add it again", endpoint.id);
+                    return Err(Error::invalid("callback", "webhook_endpoint_disabled", message));
+                }
+                store::webhooks::requeue(tx, id, engine.now())?;
+                tx.wake(Wake::Deliveries);
+                Ok(())
             })
             .await
     }
@@ -320,6 +365,22 @@ fn check(s: &Storefront) -> Result<(), Error> {
     }
     if !(1..=ATTEMPTS_LIMIT).contains(&s.attempts_max) {
         return invalid("attempts", format!("attempts must be 1 to {ATTEMPTS_LIMIT}"));
+    }
+    let templates = [
+        ("success-url", &s.redirects.success),
+        ("fail-url", &s.redirects.fail),
+        ("return-url", &s.redirects.back),
+    ];
+    for (param, template) in templates {
+        let named = template.split('{').skip(1).map(|rest| rest.split('}').next().unwrap_or_default());
+        if let Some(unknown) = named.into_iter().find(|name| !TEMPLATE_NAMES.contains(name)) {
+            let known = TEMPLATE_NAMES.map(|name| format!("{{{name}}}")).join(", ");
+            let shown: String = unknown.chars().take(AUDITED_CHARS).collect();
+            return invalid(
+                param,
+                format!("{param} has the unknown placeholder {{{shown}}}; there are {known}"),
+            );
+        }
     }
     for (param, url) in [
         ("url", &s.url),

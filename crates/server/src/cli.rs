@@ -1,6 +1,6 @@
 //! The command line.
 
-use crate::commands::{audit, doctor, fees, keys, ledger, merchants, migrate, services};
+use crate::commands::{audit, callbacks, doctor, fees, keys, ledger, merchants, migrate, services};
 use crate::config::{Config, ConfigError, Sources};
 use crate::logging::{self, LogFormat};
 use crate::serve;
@@ -40,6 +40,9 @@ enum Command {
     /// Make and configure Gate services, their tokens and their webhooks
     #[command(subcommand)]
     Services(services::Command),
+    /// List what Gate services were told, and tell it again
+    #[command(subcommand)]
+    Callbacks(callbacks::Command),
     /// List and change what merchants are charged
     #[command(subcommand)]
     Fees(fees::Command),
@@ -239,6 +242,7 @@ async fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Keys(command) => keys::run(command).await,
         Command::Merchants(command) => merchants::run(command).await,
         Command::Services(command) => services::run(command).await,
+        Command::Callbacks(command) => callbacks::run(command).await,
         Command::Fees(command) => fees::run(command).await,
         Command::Ledger(command) => ledger::run(command).await,
         Command::Audit(command) => audit::run(command).await,

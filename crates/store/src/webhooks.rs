@@ -4,6 +4,7 @@ use crate::error::StoreError;
 use crate::page::{self, Listed, Order, PageQuery, Table, select};
 use crate::params;
 use crate::tx::{Json, Row, ToParam, Tx, json};
+use domain::event::EventType;
 use domain::id::{DeliveryId, EventId, StorefrontId, WebhookEndpointId};
 use domain::scope::Scope;
 use domain::time::Timestamp;
@@ -269,6 +270,61 @@ pub fn list_deliveries(
     filters.extend(status.as_ref().map(|s| ("status", s.param())));
     filters.extend(event.as_ref().map(|e| ("event", e.param())));
     page::list(tx, &DELIVERIES, scope, &filters, query, delivery)
+}
+
+/// A delivery of a Gate service, as its operator looks for it.
+#[derive(Clone, Debug)]
+pub struct Callback {
+    pub delivery: Delivery,
+    pub event_type: EventType,
+    /// None for an agreement, which has no payment to be found by.
+    pub transaction: Option<String>,
+    /// Where it goes.
+    pub url: String,
+    /// How its last attempt ended; `None` before the first.
+    pub last: Option<DeliveryAttempt>,
+}
+
+/// A service's latest deliveries, newest first: from each of its endpoints, since only those are indexed.
+pub fn callbacks(
+    tx: &mut Tx<'_>,
+    storefront: StorefrontId,
+    status: Option<DeliveryStatus>,
+    limit: usize,
+) -> Result<Vec<Callback>, StoreError> {
+    let endpoints: Vec<WebhookEndpointId> =
+        tx.all("SELECT id FROM webhook_endpoints WHERE storefront = ?1", params![storefront], |r| r.next())?;
+    let columns: Vec<String> = DELIVERY_COLUMNS.split(", ").map(|column| format!("d.{column}")).collect();
+    let sql = format!(
+        "SELECT {}, v.type, COALESCE((SELECT t.uuid FROM gate_transactions t WHERE t.payment = v.object), \
+         (SELECT t.uuid FROM gate_transactions t WHERE t.payout = v.object)), COALESCE(d.url, e.url) \
+         FROM deliveries d JOIN events v ON v.id = d.event JOIN webhook_endpoints e ON e.id = d.endpoint \
+         WHERE d.endpoint = ?1 AND d.status IN (?2, ?3, ?4) ORDER BY d.created_at DESC, d.id DESC LIMIT ?5",
+        columns.join(", ")
+    );
+    let [first, second, third] = status
+        .map_or([DeliveryStatus::Pending, DeliveryStatus::Succeeded, DeliveryStatus::Failed], |status| {
+            [status; 3]
+        });
+    let most = i64::try_from(limit).unwrap_or(i64::MAX);
+    let mut found = Vec::new();
+    for endpoint in endpoints {
+        found.extend(tx.all(&sql, params![endpoint, first, second, third, most], |r| {
+            Ok(Callback {
+                delivery: delivery(r)?,
+                event_type: r.next()?,
+                transaction: r.next()?,
+                url: r.next()?,
+                last: None,
+            })
+        })?);
+    }
+    found.sort_by_key(|c| std::cmp::Reverse((c.delivery.created_at, c.delivery.id)));
+    found.truncate(limit);
+    for callback in &mut found {
+        callback.last = attempts(tx, callback.delivery.id)?.pop();
+    }
+    Ok(found)
 }
 
 /// Enabled endpoints with something due, of any merchant.

@@ -1,6 +1,6 @@
 //! Reading a request body within bounds.
 
-use axum::body::Body;
+use axum::body::{Body, HttpBody};
 use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use std::time::Duration;
@@ -17,8 +17,11 @@ pub enum BodyRefusal {
     Broken,
 }
 
-/// Reads a whole body of at most [`BODY_MAX`] bytes.
+/// Reads a whole body of at most [`BODY_MAX`] bytes. One that says that it is longer is not waited for.
 pub async fn read(body: Body) -> Result<Bytes, BodyRefusal> {
+    if body.size_hint().lower() > BODY_MAX as u64 {
+        return Err(BodyRefusal::TooLarge);
+    }
     match tokio::time::timeout(BODY_TIME, Limited::new(body, BODY_MAX).collect()).await {
         Err(_) => Err(BodyRefusal::TooSlow),
         Ok(Ok(collected)) => Ok(collected.to_bytes()),

@@ -4,7 +4,7 @@
 // PHP. Somebody else has to pay: it prints "PAY <address of the page> <payment_id>" and goes on when a line comes
 // on standard input.
 //
-//     php shop.php --base http://127.0.0.1:8080 --service 1 --token default --secret ...
+//     php shop.php --base http://127.0.0.1:8080 --service 1 --token demo --secret ...
 
 declare(strict_types=1);
 

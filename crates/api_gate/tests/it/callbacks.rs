@@ -190,6 +190,47 @@ testkit::on_both_engines! {
         workers.stop().await;
     }
 
+    async fn an_operator_sees_callbacks_and_sends_one_again(db) {
+        let app = TestApp::start(&db).await;
+        let shop = Shop::open(&app).await;
+        let [hook, direct] = [Receiver::start().await, Receiver::start().await];
+        let webhook = app.engine.create_service_webhook(shop.service, hook.url.clone()).await.expect("a webhook");
+        let workers = work(&app);
+        let uuid = shop.create(PURCHASE, &shop.purchase_with_callback("order-1", "1.00", &direct.url)).await;
+        hook.wait_for(2).await;
+        direct.wait_for(2).await;
+        until(&app, "SELECT COUNT(*) FROM deliveries WHERE status = 'succeeded'", 4).await;
+        let listed = app.engine.service_callbacks(shop.service, None, 10).await.expect("callbacks");
+        for url in [&hook.url, &direct.url] {
+            let mut tells: Vec<_> = listed.iter().filter(|c| c.url == *url).map(|c| c.event_type.as_str()).collect();
+            tells.sort_unstable();
+            assert_eq!(tells, ["gate.operation.updated", "gate.transaction.updated"], "{url}");
+        }
+        for callback in &listed {
+            assert_eq!(callback.transaction.as_deref(), Some(uuid.as_str()));
+            assert_eq!(callback.last.as_ref().and_then(|attempt| attempt.status), Some(200));
+        }
+        let failed = Some(domain::webhook::DeliveryStatus::Failed);
+        assert!(app.engine.service_callbacks(shop.service, failed, 10).await.expect("callbacks").is_empty());
+        assert_eq!(app.engine.service_callbacks(shop.service, None, 1).await.expect("callbacks").len(), 1);
+
+        let again = listed.iter().find(|c| c.url == direct.url).expect("a direct one").delivery.id;
+        app.engine.resend_callback(again).await.expect("sent again");
+        let received = direct.wait_for(3).await;
+        assert!(received[..2].iter().any(|earlier| earlier.body == received[2].body), "the same bytes");
+        until(&app, "SELECT COUNT(*) FROM deliveries WHERE status = 'succeeded' AND attempts = 2", 1).await;
+        assert_eq!(hook.received().len(), 2);
+
+        // What cannot be sent says why: a disabled webhook, and a delivery that is none of Gate's.
+        sql(&app, "UPDATE webhook_endpoints SET status = 'disabled' WHERE kind = 'gate'").await;
+        let of_webhook = listed.iter().find(|c| c.url == hook.url).expect("one of the webhook's").delivery.id;
+        let refused = app.engine.resend_callback(of_webhook).await.expect_err("disabled");
+        assert!(format!("{refused:?}").contains(&webhook.id.to_string()), "{refused:?}");
+        sql(&app, "UPDATE deliveries SET kind = 'v2'").await;
+        app.engine.resend_callback(again).await.expect_err("none of Gate's");
+        workers.stop().await;
+    }
+
     async fn dialects_and_variants(db) {
         let app = TestApp::start(&db).await;
         let shop = Shop::open(&app).await;

@@ -2,6 +2,7 @@
 //! writer after another, and what they change is in force within a second.
 
 pub mod audit;
+pub mod callbacks;
 pub mod doctor;
 pub mod fees;
 pub mod keys;

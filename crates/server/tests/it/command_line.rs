@@ -4,7 +4,7 @@ use crate::process::{Gateway, PATIENCE, Place, program, run, run_on, run_within,
 use crate::wire::Client;
 
 /// Every command there is.
-const COMMANDS: [&str; 33] = [
+const COMMANDS: [&str; 37] = [
     "",
     "serve",
     "migrate",
@@ -24,6 +24,7 @@ const COMMANDS: [&str; 33] = [
     "services",
     "services create",
     "services list",
+    "services show",
     "services set",
     "services tokens",
     "services tokens create",
@@ -33,6 +34,9 @@ const COMMANDS: [&str; 33] = [
     "services webhooks add",
     "services webhooks list",
     "services webhooks remove",
+    "callbacks",
+    "callbacks list",
+    "callbacks resend",
     "ledger",
     "ledger verify",
     "audit",

@@ -44,6 +44,8 @@ testkit::on_both_engines! {
         let token = tokens.split_whitespace().find(|word| word.starts_with("gtok_")).expect("an id").to_owned();
         done(&place, &["services", "tokens", "revoke", &token]);
 
+        assert!(done(&place, &["callbacks", "list", &service]).starts_with("ID "));
+
         let url = "https://shop.example/callbacks";
         let webhook = done(&place, &["services", "webhooks", "add", &service, url]);
         assert!(done(&place, &["services", "webhooks", "list", &service]).contains(url));
@@ -59,9 +61,14 @@ testkit::on_both_engines! {
             (&["services", "set", &service, "--request-expiration", "5"], "request-expiration"),
             (&["services", "set", &service, "--cost", "0.545"], "--cost"),
             (&["services", "set", &service, "--success-url", "javascript:x"], "success-url"),
+            (&["services", "set", &service, "--fail-url", "https://shop.example/{payment_idd}"], "{payment_idd}"),
             (&["services", "set", &service, "--fee-group", "nothing"], "nothing"),
             (&["services", "set", "999"], "999"),
             (&["services", "show", "999"], "999"),
+            (&["callbacks", "list", "999"], "999"),
+            (&["callbacks", "list", &service, "--status", "lost"], "pending, succeeded or failed"),
+            (&["callbacks", "resend", "dlv_00000000000000000"], "no callback"),
+            (&["callbacks", "resend", "evt_00000000000000000"], "callbacks list"),
             (&["services", "tokens", "create", "999", "x"], "999"),
             (&["services", "create", "acct_00000000000000000", "x"], "acct_00000000000000000"),
         ] {
