@@ -186,6 +186,19 @@ testkit::on_both_engines! {
         Shop::of_service(&app, shop.service, "more").await;
     }
 
+    /// Though what is known of a service may be a second old.
+    async fn a_new_token_signs_at_once(db) {
+        let app = TestApp::start(&db).await;
+        let shop = Shop::open(&app).await;
+        for n in 0..5 {
+            shop.buy(&format!("known-{n}"), "1.00").await;
+            let new = Shop::of_service(&app, shop.service, &format!("token {n}")).await;
+            // Not sooner after the last read than it takes an operator to hand a secret over.
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            new.buy(&format!("new-{n}"), "1.00").await;
+        }
+    }
+
     async fn a_revoked_token_is_refused_within_a_second(db) {
         let app = TestApp::start(&db).await;
         let shop = Shop::open(&app).await;

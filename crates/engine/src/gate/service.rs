@@ -10,10 +10,12 @@ use domain::id::StorefrontId;
 use domain::storefront::Storefront;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use store::Tx;
 
 const CACHED: usize = 10_000;
+/// For how long a service just read is not read again for a signature that does not fit.
+const ANEW: Duration = Duration::from_millis(10);
 
 /// A valid token with its secret.
 #[derive(Clone)]
@@ -43,7 +45,25 @@ impl Engine {
         {
             return Ok(Some(service.clone()));
         }
+        self.read_gate_service(number).await
+    }
+
+    /// The same read anew, for a request that what is known of the service does not fit: its token may have been made
+    /// since. `None` when there can be nothing new: whoever guesses costs a read every [`ANEW`] and no more.
+    pub async fn gate_service_anew(&self, number: i64) -> Result<Option<Arc<GateService>>, Error> {
+        if let Ok(entries) = self.services.entries.lock()
+            && let Some((read_at, _)) = entries.get(&number)
+            && read_at.elapsed() < ANEW
+        {
+            return Ok(None);
+        }
+        self.read_gate_service(number).await
+    }
+
+    async fn read_gate_service(&self, number: i64) -> Result<Option<Arc<GateService>>, Error> {
         let engine = self.clone();
+        // Taken before the read: what is committed after it must not count as known.
+        let asked = Instant::now();
         let service = self
             .store
             .read(move |tx| {
@@ -57,7 +77,7 @@ impl Engine {
             if entries.len() >= CACHED {
                 entries.clear();
             }
-            entries.insert(number, (Instant::now(), service.clone()));
+            entries.insert(number, (asked, service.clone()));
         }
         Ok(service)
     }
