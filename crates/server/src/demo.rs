@@ -214,7 +214,8 @@ pub fn greeting(gateway: &Gateway, shop: &DemoShop) -> String {
     line("Secret key", key);
     line("Publishable key", &shop.publishable_key);
     line("Gate service", &format!("{} (calls at {api}/api/...)", shop.service));
-    line("Gate secret", &format!("{} (the token is called {TOKEN})", shop.gate_secret));
+    line("Gate token", TOKEN);
+    line("Gate secret", &shop.gate_secret);
     line("Keys kept in", &shop.file.display().to_string());
     let _ = write!(
         text,
