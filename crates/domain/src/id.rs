@@ -61,6 +61,20 @@ impl Core {
     pub fn hex(self) -> String {
         self.0.iter().map(|b| format!("{b:02x}")).collect()
     }
+
+    /// Reads what [`Core::hex`] wrote; `None` for any other text.
+    pub fn parse_hex(text: &str) -> Option<Core> {
+        let digits = text.as_bytes();
+        if digits.len() != 24 || !digits.iter().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
+            return None;
+        }
+        let mut bytes = [0u8; 12];
+        for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
+            let value = |b: u8| if b.is_ascii_digit() { b - b'0' } else { b - b'a' + 10 };
+            *byte = value(pair[0]) << 4 | value(pair[1]);
+        }
+        Some(Core(bytes))
+    }
 }
 
 impl std::fmt::Debug for Core {
@@ -161,6 +175,8 @@ typed_ids! {
     /// A secret that signs Gate requests and callbacks, by its name.
     GateTokenId = "gtok";
     AuditId = "aud";
+    /// A key of the Admin API; its hex digits are the public part of the key.
+    AdminKeyId = "akey";
 }
 
 #[cfg(test)]
@@ -178,6 +194,7 @@ mod tests {
         assert_eq!(texts, sorted);
         for (core, text) in cores.iter().zip(&texts) {
             assert_eq!(Core::parse_base62(text), Some(*core));
+            assert_eq!(Core::parse_hex(&core.hex()), Some(*core));
         }
     }
 
@@ -190,6 +207,16 @@ mod tests {
             ["", "pi", "pi_", "pi_zzzzzzzzzzzzzzzzz", "pi_0", "pi_00000000000000000x", "pi_0000000000000000é"]
         {
             assert_eq!(PaymentId::parse(bad), None, "{bad}");
+        }
+        for bad in [
+            "",
+            "0",
+            "65F000000000000000000001",
+            "65f00000000000000000000g",
+            "65f0000000000000000000011",
+            "65f00000000000000000000é",
+        ] {
+            assert_eq!(Core::parse_hex(bad), None, "{bad}");
         }
     }
 }

@@ -3,6 +3,7 @@
 //! Nothing here knows SQL, HTTP, async, a clock or randomness: time and random bytes are arguments.
 //! Serde is derived on the entities because an event's snapshot is a serialised view of them.
 
+pub mod access;
 pub mod attempt;
 pub mod audit;
 pub mod balance;
