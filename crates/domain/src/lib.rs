@@ -24,6 +24,7 @@ pub mod ledger;
 pub mod limits;
 pub mod merchant;
 pub mod money;
+pub mod network;
 pub mod outcome;
 pub mod payment;
 pub mod payment_method;
