@@ -83,6 +83,10 @@ impl From<Error> for GateError {
             Error::NotYet { what, .. } => {
                 GateError::new(422, format!("This needs {what}, which is not offered yet."))
             }
+            Error::InUse { kind, message } => {
+                GateError::new(409, format!("This {kind} cannot be deleted: {message}."))
+            }
+            Error::Conflict { message, .. } => GateError::new(409, message),
             Error::Limit { what, max } => GateError::new(422, format!("There may be at most {max} {what}.")),
             Error::Store(engine::StoreError::LockTimeout) => GateError::busy(),
             Error::Store(e) if e.is_passing() => {

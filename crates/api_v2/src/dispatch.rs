@@ -209,7 +209,7 @@ fn anonymous(app: &App, extensions: &axum::http::Extensions) -> Verdict {
 
 fn bucket(caller: &Caller) -> [u8; 16] {
     let mut key = [0xff; 16];
-    key[..12].copy_from_slice(&caller.key.0.0);
+    key[..12].copy_from_slice(&caller.actor.core().0);
     key
 }
 

@@ -259,6 +259,10 @@ impl From<Error> for ApiError {
             )
             .param("currency"),
             Error::Clock(refusal) => clock_refused(refusal),
+            Error::InUse { kind, message } => {
+                ApiError::invalid("resource_in_use", format!("This {kind} cannot be deleted: {message}."))
+            }
+            Error::Conflict { code, message } => ApiError::invalid(code, message),
             Error::Limit { what, max } => ApiError::invalid(
                 "limit_exceeded",
                 format!("An account may have at most {max} {what} in each mode. Delete one first."),

@@ -43,7 +43,9 @@ fn root(view: &View) -> Object {
         | View::EndpointDeleted(_)
         | View::Event(_)
         | View::Clock(_)
-        | View::ClockDeleted(_) => Object::Plain,
+        | View::ClockDeleted(_)
+        | View::SiteCheckout(_)
+        | View::SiteTransaction(_) => Object::Plain,
     }
 }
 

@@ -124,10 +124,38 @@ pub enum MethodInput<'a> {
     Paypal,
 }
 
+/// What a provider of one kind needs to be set up.
+#[derive(Clone, Copy, Debug)]
+pub struct ConnectorProfile {
+    /// For people.
+    pub title: &'static str,
+    /// Whether it moves real money; one that does not is for test mode only.
+    pub live: bool,
+    pub fields: &'static [CredentialField],
+}
+
+/// One thing that an operator enters.
+#[derive(Clone, Copy, Debug)]
+pub struct CredentialField {
+    pub name: &'static str,
+    /// Shown masked once it is stored.
+    pub secret: bool,
+    pub required: bool,
+    /// What it is, and where to find it.
+    pub help: &'static str,
+}
+
 /// One kind of provider.
 pub trait Connector: Send + Sync {
     /// The name in `providers.connector`.
     fn name(&self) -> &'static str;
+
+    /// What an operator is told of it and asked for.
+    fn profile(&self) -> ConnectorProfile;
+
+    /// Asks the provider whether it takes these credentials, by the names of the profile's fields. The error says
+    /// why not.
+    fn check(&self, credentials: Vec<(String, String)>) -> Answer<'_, Result<(), String>>;
 
     /// Whether payment pages may offer this kind of method.
     fn offers(&self, kind: MethodKind) -> bool;
@@ -187,6 +215,13 @@ impl Connectors {
     pub fn with(mut self, connector: Arc<dyn Connector>) -> Connectors {
         self.by_name.insert(connector.name(), connector);
         self
+    }
+
+    /// Every connector, by name.
+    pub fn all(&self) -> Vec<Arc<dyn Connector>> {
+        let mut all: Vec<_> = self.by_name.values().cloned().collect();
+        all.sort_by_key(|connector| connector.name());
+        all
     }
 
     pub fn get(&self, name: &str) -> Option<Arc<dyn Connector>> {

@@ -59,6 +59,9 @@ pub struct Attempt {
     /// The one form of a payment page that made it.
     #[serde(default)]
     pub form: Option<String>,
+    /// The payer has left for the provider's own page.
+    #[serde(default)]
+    pub redirected: bool,
     /// The journal that captured it.
     pub journal: Option<JournalId>,
     pub clock: Option<ClockId>,

@@ -18,6 +18,10 @@ text_enum! {
         KeyRevoked = "key_revoked",
         KeyRotated = "key_rotated",
         SettingsChanged = "settings_changed",
+        ObjectCreated = "object_created",
+        ObjectDeleted = "object_deleted",
+        /// An administrator moved money, or ended a payment.
+        MoneyMoved = "money_moved",
         /// So many tries of a merchant's payers were declined that payers are held up.
         CardTestingSuspected = "card_testing_suspected",
         /// How many of the first three were not written, because there were too many of them.

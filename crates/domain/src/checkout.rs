@@ -23,6 +23,8 @@ pub struct LeaveUrls {
     pub fail: Option<String>,
     /// When the payer leaves, or the result is still open.
     pub back: Option<String>,
+    /// When what the payer handed in is settled later; as `back` if `None`.
+    pub pending: Option<String>,
 }
 
 /// What a page shows beside the payment: nothing here decides about money.

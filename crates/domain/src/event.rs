@@ -37,6 +37,7 @@ text_enum! {
         BalanceAvailable = "balance.available",
         GateTransactionUpdated = "gate.transaction.updated",
         GateOperationUpdated = "gate.operation.updated",
+        SiteTransactionUpdated = "site.transaction.updated",
         AccountCardTestingSuspected = "account.card_testing_suspected",
         TestClockCreated = "test_helpers.test_clock.created",
         TestClockAdvancing = "test_helpers.test_clock.advancing",
@@ -46,9 +47,15 @@ text_enum! {
 }
 
 impl EventType {
-    /// Whether it is told to Gate services only. REST v2 tells of the same changes in its own words.
-    pub const fn gate_only(self) -> bool {
-        matches!(self, EventType::GateTransactionUpdated | EventType::GateOperationUpdated)
+    /// Whether it is told to Gate services or to shops of the Admin API only. REST v2 tells of the same changes in
+    /// its own words.
+    pub const fn of_other_surface(self) -> bool {
+        matches!(
+            self,
+            EventType::GateTransactionUpdated
+                | EventType::GateOperationUpdated
+                | EventType::SiteTransactionUpdated
+        )
     }
 }
 

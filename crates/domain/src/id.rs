@@ -177,6 +177,8 @@ typed_ids! {
     AuditId = "aud";
     /// A key of the Admin API; its hex digits are the public part of the key.
     AdminKeyId = "akey";
+    /// A person who administers.
+    UserId = "user";
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! Serde is derived on the entities because an event's snapshot is a serialised view of them.
 
 pub mod access;
+pub mod admin_key;
 pub mod attempt;
 pub mod audit;
 pub mod balance;
@@ -34,6 +35,9 @@ pub mod refund;
 #[cfg(test)]
 mod samples;
 pub mod scope;
+pub mod site;
+pub mod site_checkout;
+pub mod site_transaction;
 pub mod storefront;
 pub mod test_clock;
 pub mod text;

@@ -77,4 +77,18 @@ pub struct Provider {
     pub connector: String,
     pub name: String,
     pub enabled: bool,
+    /// What of its credentials may be read back, by the names of their fields: secrets are masked.
+    pub shown: Vec<(String, String)>,
+    /// How the last check of its credentials ended; `None` before the first.
+    pub check: Option<ProviderCheck>,
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
+}
+
+/// A check of a provider's credentials.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProviderCheck {
+    pub at: Timestamp,
+    /// Why the provider refused them; `None` if it took them.
+    pub error: Option<String>,
 }

@@ -107,6 +107,7 @@ pub fn attempt(payment: &Payment, status: AttemptStatus) -> Attempt {
         authenticated: None,
         listed: false,
         form: None,
+        redirected: false,
         journal: None,
         clock: None,
         created_at: NOW,

@@ -44,6 +44,24 @@ pub struct WebhookEndpoint {
     pub created_at: Timestamp,
 }
 
+impl DeliveryKind {
+    /// Seconds from one attempt to the next.
+    pub const fn delays(self) -> &'static [i64] {
+        match self {
+            DeliveryKind::V2 | DeliveryKind::Gate => &RETRY_DELAYS_S,
+            DeliveryKind::Ipn => &IPN_DELAYS_S,
+        }
+    }
+
+    /// Whether an answer with this status is a success.
+    pub const fn takes(self, status: u16) -> bool {
+        match self {
+            DeliveryKind::V2 | DeliveryKind::Gate => status >= 200 && status < 300,
+            DeliveryKind::Ipn => status == 200,
+        }
+    }
+}
+
 impl WebhookEndpoint {
     /// Whether this endpoint asked for events of `event_type`.
     pub fn wants(&self, event_type: &str) -> bool {
@@ -67,7 +85,12 @@ text_enum! {
 
 text_enum! {
     /// Which surface renders and signs the body.
-    pub enum DeliveryKind { V2 = "v2", Gate = "gate" }
+    pub enum DeliveryKind {
+        V2 = "v2",
+        Gate = "gate",
+        /// A notice to a shop of the Admin API.
+        Ipn = "ipn",
+    }
 }
 
 /// One event on its way to one address.
@@ -94,6 +117,8 @@ pub struct Delivery {
 /// Seconds from one attempt to the next: 5 s, 30 s, 2 min, 10 min, 30 min, 1, 2, 6, 12, 24 h.
 /// The last attempt is therefore some 45.7 hours after the first.
 pub const RETRY_DELAYS_S: [i64; 10] = [5, 30, 120, 600, 1_800, 3_600, 7_200, 21_600, 43_200, 86_400];
+/// The same for notices to shops: three attempts in all, by their maker's rule.
+pub const IPN_DELAYS_S: [i64; 2] = [30, 600];
 /// An endpoint that has only failed for this long is disabled.
 pub const DISABLE_AFTER_US: i64 = 72 * HOUR;
 /// Least extra wait after 429 and after a timeout: the receiver asked for air.
@@ -103,9 +128,10 @@ pub const ROTATION_OVERLAP_MAX_S: i64 = 7 * 24 * 3_600;
 pub const ROTATION_OVERLAP_DEFAULT_S: i64 = 24 * 3_600;
 
 /// When to try again after attempt number `attempts_made` failed at `now`; `None` when the schedule
-/// is used up. `jitter` is a random number from 0 to 1000 that becomes ±10 %. `retry_after` is what
+/// is used up. `delays`: seconds from one attempt to the next. `jitter` is a random number from 0 to 1000 that becomes ±10 %. `retry_after` is what
 /// the receiver asked for, in microseconds: never earlier than the schedule, never past a day.
 pub fn next_attempt(
+    delays: &[i64],
     attempts_made: i64,
     now: Timestamp,
     jitter: u16,
@@ -113,7 +139,7 @@ pub fn next_attempt(
     retry_after: Option<i64>,
 ) -> Option<Timestamp> {
     let index = usize::try_from(attempts_made - 1).ok()?;
-    let base = RETRY_DELAYS_S.get(index)? * MICROS;
+    let base = delays.get(index)? * MICROS;
     let spread = i64::from(jitter.min(1_000)) - 500;
     let mut delay = base + base / 5_000 * spread;
     if overloaded {
@@ -149,14 +175,14 @@ mod tests {
         let now = Timestamp(0);
         for (i, secs) in RETRY_DELAYS_S.iter().enumerate() {
             let made = i as i64 + 1;
-            let low = next_attempt(made, now, 0, false, None).expect("within").0;
-            let high = next_attempt(made, now, 1_000, false, None).expect("within").0;
+            let low = next_attempt(&RETRY_DELAYS_S, made, now, 0, false, None).expect("within").0;
+            let high = next_attempt(&RETRY_DELAYS_S, made, now, 1_000, false, None).expect("within").0;
             assert_eq!((low, high), (secs * 900_000, secs * 1_100_000), "step {made}");
         }
-        assert_eq!(next_attempt(11, now, 500, false, None), None);
-        assert_eq!(next_attempt(1, now, 500, true, None), Some(Timestamp(OVERLOAD_WAIT_US)));
-        assert_eq!(next_attempt(1, now, 500, false, Some(90 * MICROS)), Some(Timestamp(90 * MICROS)));
-        assert_eq!(next_attempt(1, now, 500, false, Some(1_000 * HOUR)), Some(Timestamp(24 * HOUR)));
-        assert_eq!(next_attempt(2, now, 500, false, Some(1)), Some(Timestamp(30 * MICROS)));
+        assert_eq!(next_attempt(&RETRY_DELAYS_S, 11, now, 500, false, None), None);
+        assert_eq!(next_attempt(&RETRY_DELAYS_S, 1, now, 500, true, None), Some(Timestamp(OVERLOAD_WAIT_US)));
+        assert_eq!(next_attempt(&RETRY_DELAYS_S, 1, now, 500, false, Some(90 * MICROS)), Some(Timestamp(90 * MICROS)));
+        assert_eq!(next_attempt(&RETRY_DELAYS_S, 1, now, 500, false, Some(1_000 * HOUR)), Some(Timestamp(24 * HOUR)));
+        assert_eq!(next_attempt(&RETRY_DELAYS_S, 2, now, 500, false, Some(1)), Some(Timestamp(30 * MICROS)));
     }
 }

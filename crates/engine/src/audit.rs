@@ -4,9 +4,9 @@
 //! What is noted in the last second before a crash is lost.
 
 use crate::error::Error;
-use crate::{Caller, Engine};
+use crate::{Actor, By, Caller, Engine};
 use domain::audit::{AuditEntry, AuditKind};
-use domain::id::{ApiKeyId, MerchantId};
+use domain::id::MerchantId;
 use domain::limits::{
     AUDIT_ADDRESSES, AUDIT_FOREIGN, AUDIT_FOREIGN_PER_KEY, AUDIT_KEYS_IN_URL, AUDIT_WAITING, BULK_ROWS,
 };
@@ -55,7 +55,7 @@ struct Asked {
 struct Spent {
     keys_in_url: usize,
     foreign: usize,
-    foreign_by_key: HashMap<ApiKeyId, usize>,
+    foreign_by_actor: HashMap<Actor, usize>,
     suppressed: u64,
 }
 
@@ -98,13 +98,13 @@ impl Pending {
     }
 
     /// Whether one more foreign object of this key may be written in this minute.
-    fn may_write_foreign(&mut self, key: ApiKeyId) -> bool {
+    fn may_write_foreign(&mut self, actor: Actor) -> bool {
         // No more keys are counted than rows may be written, so the map is bounded.
-        let of_key = self.spent.foreign_by_key.get(&key).copied().unwrap_or(0);
-        let fits = self.spent.foreign < AUDIT_FOREIGN && of_key < AUDIT_FOREIGN_PER_KEY;
+        let of_actor = self.spent.foreign_by_actor.get(&actor).copied().unwrap_or(0);
+        let fits = self.spent.foreign < AUDIT_FOREIGN && of_actor < AUDIT_FOREIGN_PER_KEY;
         if fits {
             self.spent.foreign += 1;
-            self.spent.foreign_by_key.insert(key, of_key + 1);
+            self.spent.foreign_by_actor.insert(actor, of_actor + 1);
         } else {
             self.spent.suppressed += 1;
         }
@@ -194,8 +194,8 @@ impl Engine {
             self.foreign(asked).await.inspect_err(|_| self.incidents.lock().spent.suppressed += unread)?;
         let drafts: Vec<Draft> = {
             let mut pending = self.incidents.lock();
-            for (key, draft) in foreign {
-                if pending.may_write_foreign(key) {
+            for (actor, draft) in foreign {
+                if pending.may_write_foreign(actor) {
                     pending.push(draft);
                 }
             }
@@ -219,7 +219,7 @@ impl Engine {
     }
 
     /// Those of the objects that exist, but not for whom asked.
-    async fn foreign(&self, asked: Vec<Asked>) -> Result<Vec<(ApiKeyId, Draft)>, Error> {
+    async fn foreign(&self, asked: Vec<Asked>) -> Result<Vec<(Actor, Draft)>, Error> {
         if asked.is_empty() {
             return Ok(Vec::new());
         }
@@ -229,7 +229,7 @@ impl Engine {
                 for one in &asked {
                     let owner = store::audit::owner(tx, &one.object)?;
                     if let Some(owner) = owner.filter(|owner| *owner != one.caller.scope) {
-                        found.push((one.caller.key, foreign_object(one, owner)));
+                        found.push((one.caller.actor, foreign_object(one, owner)));
                     }
                 }
                 Ok::<_, Error>(found)
@@ -253,6 +253,29 @@ impl Engine {
             actor: OPERATOR.to_owned(),
             subject: Some(subject.to_string()),
             request: None,
+            detail: detail.into(),
+            at: self.now(),
+        };
+        self.write_audit(tx, draft)
+    }
+
+    /// A row of what an administrator did by a request.
+    pub(crate) fn audit_by(
+        &self,
+        tx: &mut Tx<'_>,
+        by: &By,
+        kind: AuditKind,
+        (merchant, mode): (Option<MerchantId>, Option<Mode>),
+        subject: impl ToString,
+        detail: impl Into<String>,
+    ) -> Result<(), Error> {
+        let draft = Draft {
+            merchant,
+            mode,
+            kind,
+            actor: by.actor.to_string(),
+            subject: Some(subject.to_string()),
+            request: Some(by.request.clone()),
             detail: detail.into(),
             at: self.now(),
         };
@@ -297,7 +320,7 @@ fn foreign_object(asked: &Asked, owner: Scope) -> Draft {
         merchant: Some(asked.caller.scope.merchant),
         mode: Some(asked.caller.scope.mode),
         kind: AuditKind::ForeignObject,
-        actor: asked.caller.key.to_string(),
+        actor: asked.caller.actor.to_string(),
         subject: Some(asked.object.clone()),
         request: Some(asked.request.clone()),
         detail: format!("asked for an object of {whose} in {} mode", owner.mode),

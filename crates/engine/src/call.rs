@@ -3,16 +3,53 @@
 use crate::error::Error;
 use crate::view::Outcome;
 use crate::views::Views;
-use domain::id::ApiKeyId;
+use domain::id::{AdminKeyId, ApiKeyId, Core, UserId};
 use domain::merchant::KeyKind;
 use domain::scope::Scope;
+use std::fmt;
+
+/// By what a request proved who it is from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Actor {
+    ApiKey(ApiKeyId),
+    AdminKey(AdminKeyId),
+    User(UserId),
+}
+
+impl Actor {
+    pub fn core(self) -> Core {
+        match self {
+            Actor::ApiKey(id) => id.0,
+            Actor::AdminKey(id) => id.0,
+            Actor::User(id) => id.0,
+        }
+    }
+}
+
+impl fmt::Display for Actor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Actor::ApiKey(id) => id.fmt(f),
+            Actor::AdminKey(id) => id.fmt(f),
+            Actor::User(id) => id.fmt(f),
+        }
+    }
+}
 
 /// Who asks.
 #[derive(Clone, Copy, Debug)]
 pub struct Caller {
     pub scope: Scope,
-    pub key: ApiKeyId,
+    pub actor: Actor,
     pub kind: KeyKind,
+}
+
+/// Who administers, and in which request: for the audit log.
+#[derive(Clone, Debug)]
+pub struct By {
+    pub actor: Actor,
+    /// Our id of the request, `req_…`.
+    pub request: String,
 }
 
 /// A request that must have one effect.

@@ -7,6 +7,7 @@ use crate::ids;
 use crate::payments;
 use crate::payments::confirm::Confirming;
 use crate::provider::{MethodChoice, Origin};
+use crate::site_checkouts::fill_transaction;
 use crate::view::{GateView, Snapshot, payment_view};
 use domain::attempt::Attempt;
 use domain::checkout::{self, Checkout};
@@ -15,6 +16,8 @@ use domain::id::{PaymentId, TypedId};
 use domain::payment::{Payment, Refusal};
 use domain::payment_method::{MethodKind, PaymentMethod};
 use domain::scope::Scope;
+use domain::site::Branding;
+use domain::site_checkout::SiteCheckout;
 use domain::time::Timestamp;
 use store::Tx;
 use store::challenges::Challenge;
@@ -31,6 +34,11 @@ pub struct CheckoutView {
     pub shop_name: String,
     /// The merchant's own address; empty for none.
     pub merchant_address: String,
+    /// The shop's own address; empty for none.
+    pub shop_url: String,
+    pub branding: Branding,
+    /// What the shop said at the checkout; `None` for one that the Admin API did not make.
+    pub site: Option<SiteCheckout>,
     /// Kinds that the provider offers for this payment, in the order in which to show them.
     pub methods: Vec<MethodKind>,
     /// Whether the provider offers wallets.
@@ -112,7 +120,7 @@ impl Engine {
             .await
     }
 
-    fn checkout_view(&self, tx: &mut Tx<'_>, checkout: Checkout) -> Result<CheckoutView, Error> {
+    fn checkout_view(&self, tx: &mut Tx<'_>, mut checkout: Checkout) -> Result<CheckoutView, Error> {
         let scope = checkout.scope;
         let lost = || Error::Internal(format!("{} lost its payment", checkout.payment));
         let payment = store::payments::get(tx, scope, checkout.payment)?.ok_or_else(lost)?;
@@ -126,7 +134,12 @@ impl Engine {
             Some(attempt) => store::challenges::of_attempt(tx, attempt.id)?,
             None => None,
         };
-        let provider = store::merchants::default_provider(tx, scope)?;
+        let site = store::site_checkouts::of_payment(tx, scope, payment.id)?;
+        if site.is_some() {
+            fill_transaction(&mut checkout.details.leave, payment.id, payment.latest_attempt);
+        }
+        let branding = store::sites::get(tx, scope, payment.storefront)?.map(|facet| facet.branding);
+        let provider = crate::providers::provider_of(tx, scope, payment.storefront)?;
         let connector = provider.and_then(|p| self.connectors.get(&p.connector));
         let offers = |kind: &MethodKind| connector.as_ref().is_some_and(|c| c.offers(*kind));
         let methods: Vec<MethodKind> =
@@ -139,6 +152,9 @@ impl Engine {
             merchant_name: merchant.name,
             shop_name: storefront.name,
             merchant_address: merchant.profile.address,
+            branding: branding.unwrap_or_default(),
+            shop_url: storefront.url,
+            site,
             attempt,
             challenge,
             payment,

@@ -3,7 +3,7 @@
 use crate::Engine;
 use crate::call::Call;
 use crate::error::Error;
-use crate::gate::{Callbacks, Target};
+use crate::gate::{Callbacks, Target, Telling};
 use crate::view::{SNAPSHOT_VERSION, Snapshot};
 use domain::event::{Event, EventType};
 use domain::id::{Core, EventId, SnapshotId, WebhookEndpointId};
@@ -71,7 +71,7 @@ impl Engine {
         self.emit_with(tx, scope, cause, at, snapshot, news, callbacks)
     }
 
-    /// The same, with what Gate services are told beside it.
+    /// The same, with what Gate services or shops are told beside it.
     pub(crate) fn emit_with(
         &self,
         tx: &mut Tx<'_>,
@@ -87,11 +87,17 @@ impl Engine {
         }
         let snapshot_id: SnapshotId = self.ids.next();
         snapshot.v = SNAPSHOT_VERSION;
-        let (view, tellings, targets) = match callbacks {
-            Some(Callbacks { view, news, targets }) => (Some(view), news, targets),
-            None => (None, Vec::new(), Vec::new()),
+        let (tellings, targets) = match callbacks {
+            Some(Callbacks { telling, news, targets }) => {
+                match telling {
+                    Telling::Gate(view) => snapshot.gate = Some(*view),
+                    Telling::Site(notices) => snapshot.site = notices,
+                }
+                (news, targets)
+            }
+            None => (Vec::new(), Vec::new()),
         };
-        snapshot.gate = view;
+        let kind = if snapshot.gate.is_some() { DeliveryKind::Gate } else { DeliveryKind::Ipn };
         let body =
             serde_json::to_string(&snapshot).map_err(|e| Error::Internal(format!("a snapshot: {e}")))?;
         store::events::insert_snapshot(tx, snapshot_id, &body)?;
@@ -110,7 +116,7 @@ impl Engine {
                 let delivery = Delivery {
                     url: url.clone(),
                     token: *token,
-                    ..self.delivery(scope, event, *endpoint, DeliveryKind::Gate)
+                    ..self.delivery(scope, event, *endpoint, kind)
                 };
                 store::webhooks::insert_delivery(tx, &delivery)?;
                 tx.wake(Wake::Deliveries);

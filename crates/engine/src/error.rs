@@ -77,6 +77,16 @@ pub enum Error {
     /// A Gate transaction that cannot be canceled.
     GateCancel(CancelRefusal),
     Clock(AdvanceRefusal),
+    /// Something else needs the object, so it cannot be deleted.
+    InUse {
+        kind: &'static str,
+        message: String,
+    },
+    /// The object's state does not allow it; the message says what would.
+    Conflict {
+        code: &'static str,
+        message: String,
+    },
     /// A limit of objects is reached.
     Limit {
         what: &'static str,

@@ -8,7 +8,7 @@ use crate::view::{EventView, View};
 use crate::views::event_view;
 use crate::webhook_endpoints::secret_context;
 use domain::gate_token::{PayloadDialect, SignVariant};
-use domain::id::{DeliveryId, EventId, WebhookEndpointId};
+use domain::id::{AttemptId, DeliveryId, EventId, PaymentId, TypedId, WebhookEndpointId};
 use domain::scope::Scope;
 use domain::time::{HOUR, MICROS, MINUTE, Timestamp};
 use domain::webhook::{
@@ -36,6 +36,8 @@ pub enum BodyKind {
     V2,
     /// Gate: signed within the body, with this secret.
     Gate { secret: String, variant: SignVariant, dialect: PayloadDialect },
+    /// A notice to a shop, in the version that its site had: signed in the headers of each attempt.
+    Ipn { version: i64, delivery: DeliveryId },
 }
 
 /// A delivery that a worker has claimed, ready to be signed and sent.
@@ -134,6 +136,10 @@ impl Engine {
         let secrets = match delivery.kind {
             DeliveryKind::V2 => self.signing_secrets(tx, &endpoint, now)?,
             DeliveryKind::Gate => Vec::new(),
+            DeliveryKind::Ipn => match endpoint.storefront {
+                Some(site) => vec![self.site_secret(tx, site)?],
+                None => Vec::new(),
+            },
         };
         let url = delivery.url.clone().unwrap_or_else(|| endpoint.url.clone());
         Ok(Some(Claimed { delivery, endpoint, url, event_type, body, secrets }))
@@ -148,6 +154,10 @@ impl Engine {
     ) -> Result<Option<BodyKind>, Error> {
         let storefront = match (delivery.kind, endpoint.storefront) {
             (DeliveryKind::V2, _) => return Ok(Some(BodyKind::V2)),
+            (DeliveryKind::Ipn, _) => {
+                let version = self.notice_version(tx, delivery)?;
+                return Ok(Some(BodyKind::Ipn { version, delivery: delivery.id }));
+            }
             (DeliveryKind::Gate, Some(storefront)) => storefront,
             (DeliveryKind::Gate, None) => return Ok(None),
         };
@@ -160,6 +170,17 @@ impl Engine {
         }
         let ServiceToken { token, secret } = tokens.swap_remove(at);
         Ok(Some(BodyKind::Gate { secret, variant: token.variant, dialect: token.dialect }))
+    }
+
+    /// The version of a checkout's notices.
+    fn notice_version(&self, tx: &mut Tx<'_>, delivery: &Delivery) -> Result<i64, Error> {
+        let Some(event) = store::events::get(tx, delivery.scope, delivery.event)? else { return Ok(1) };
+        let payment = match store::attempts::get(tx, delivery.scope, AttemptId::from_core(event.object))? {
+            Some(attempt) => attempt.payment,
+            None => PaymentId::from_core(event.object),
+        };
+        let facts = store::site_checkouts::of_payment(tx, delivery.scope, payment)?;
+        Ok(facts.map_or(1, |facts| facts.ipn_version))
     }
 
     /// Secrets of a REST v2 endpoint that sign at `now`, newest first.
@@ -217,7 +238,7 @@ impl Engine {
         };
         store::webhooks::insert_attempt(tx, id, &row)?;
         let now = self.now();
-        let ok = matches!(attempted.result, Ok(200..=299));
+        let ok = matches!(attempted.result, Ok(status) if delivery.kind.takes(status));
         let overloaded = matches!(&attempted.result, Ok(429))
             || attempted.result.as_ref().err().is_some_and(|e| e == "timeout");
         let retry_after =
@@ -225,7 +246,8 @@ impl Engine {
         let next = if ok {
             None
         } else {
-            next_attempt(made - delivery.resent_from.unwrap_or(0), now, jitter, overloaded, retry_after)
+            let made = made - delivery.resent_from.unwrap_or(0);
+            next_attempt(delivery.kind.delays(), made, now, jitter, overloaded, retry_after)
         };
         let (status, due) = match (ok, next) {
             // Somebody asked for it once more while this attempt was under way: that one follows.
@@ -254,7 +276,7 @@ impl Engine {
         let Some(endpoint) = store::webhooks::get(tx, delivery.scope, delivery.endpoint)? else {
             return Ok(());
         };
-        let ok = matches!(result, Ok(200..=299));
+        let ok = matches!(result, Ok(status) if delivery.kind.takes(*status));
         if ok && endpoint.failing_since.is_none() {
             return Ok(());
         }
@@ -291,7 +313,7 @@ impl Engine {
     ) -> Result<Reply, Error> {
         self.command(call, move |engine, tx, call| {
             let scope = call.caller.scope;
-            let event = store::events::get(tx, scope, id)?.filter(|e| !e.event_type.gate_only());
+            let event = store::events::get(tx, scope, id)?.filter(|e| !e.event_type.of_other_surface());
             let event = event.ok_or_else(|| Error::not_found("event", id))?;
             let endpoints =
                 match endpoint {

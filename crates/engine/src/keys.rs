@@ -3,7 +3,7 @@
 use crate::error::Error;
 use crate::ids;
 use crate::settings::STALE;
-use crate::{Caller, Engine};
+use crate::{Actor, Caller, Engine};
 use domain::audit::AuditKind;
 use domain::id::{ApiKeyId, MerchantId};
 use domain::limits::KEY_OVERLAP_US;
@@ -134,7 +134,7 @@ impl Engine {
         }
         let found = self.store.read(move |tx| Ok::<_, Error>(store::api_keys::by_digest(tx, &hash)?)).await?;
         let Some(key) = found.filter(|k| k.is_valid(self.now())) else { return Ok(None) };
-        let caller = Caller { scope: key.scope, key: key.id, kind: key.kind };
+        let caller = Caller { scope: key.scope, actor: Actor::ApiKey(key.id), kind: key.kind };
         if let Ok(mut entries) = self.keys.entries.lock() {
             if entries.len() >= CACHED {
                 entries.clear();

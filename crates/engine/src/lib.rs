@@ -4,6 +4,7 @@
 //! one; see `provider.rs`. Everything that a change causes (journal, event, deliveries, reply) is
 //! written in the transaction of the change.
 
+pub mod admin_keys;
 pub mod audit;
 pub mod call;
 mod card_testing;
@@ -18,14 +19,19 @@ pub mod ids;
 pub mod keys;
 pub mod ledger;
 pub mod merchants;
+mod notices;
 pub mod payment_methods;
 pub mod payments;
 pub mod payouts;
 mod provider;
+pub mod providers;
 mod purge;
 pub mod reconcile;
 pub mod refunds;
 mod settings;
+pub mod site_checkouts;
+pub mod site_transactions;
+pub mod sites;
 pub mod storefronts;
 pub mod test_clocks;
 pub mod vault;
@@ -33,7 +39,7 @@ pub mod view;
 pub mod views;
 pub mod webhook_endpoints;
 
-pub use call::{Call, Caller, IdempotentRequest, RenderReply, Reply, ReplySpec};
+pub use call::{Actor, By, Call, Caller, IdempotentRequest, RenderReply, Reply, ReplySpec};
 pub use connectors::{ChallengeAnswer, MethodInput, Tokenised};
 pub use error::Error;
 pub use ids::wall_clock;
@@ -42,7 +48,10 @@ pub use settings::Settings;
 pub use store::StoreError;
 pub use store::balance::BalanceFilter;
 pub use store::events::EventFilter;
+pub use store::numbered_page::{NumberedPage, NumberedQuery};
 pub use store::page::{Cursor, Page, PageQuery};
+pub use store::site_checkouts::CheckoutFilter;
+pub use store::site_transactions::TransactionFilter;
 pub use vault::Vault;
 pub use views::Views;
 
@@ -97,6 +106,7 @@ pub struct Inner {
     renderers: HashMap<&'static str, Box<RenderReply>>,
     settings: SettingsCache,
     keys: keys::KeyCache,
+    admin_keys: admin_keys::AdminKeyCache,
     services: gate::ServiceCache,
     transaction_counts: gate::TransactionCounts,
     incidents: audit::Incidents,
@@ -143,6 +153,7 @@ impl Engine {
             renderers: renderers.into_iter().collect(),
             settings: SettingsCache::default(),
             keys: keys::KeyCache::default(),
+            admin_keys: admin_keys::AdminKeyCache::default(),
             services: gate::ServiceCache::default(),
             transaction_counts: gate::TransactionCounts::default(),
             incidents: audit::Incidents::default(),

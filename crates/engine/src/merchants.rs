@@ -1,6 +1,7 @@
 //! Merchants and what an operator sets for them.
 
 use crate::Engine;
+use crate::call::By;
 use crate::error::Error;
 use domain::audit::AuditKind;
 use domain::fee::{FeeBase, FeeOperation, FeeRule};
@@ -9,6 +10,7 @@ use domain::merchant::{Merchant, MerchantMode, MerchantProfile, Provider};
 use domain::money::Rounding;
 use domain::rate::TierName;
 use domain::scope::{Mode, Scope};
+use domain::site::SiteFacet;
 use domain::storefront::Storefront;
 use domain::time::{DAY, MICROS};
 use store::Tx;
@@ -43,6 +45,58 @@ impl Engine {
     /// Creates a merchant with both modes, a storefront in each, and the sandbox as its provider in
     /// test mode.
     pub async fn create_merchant(&self, name: String) -> Result<Merchant, Error> {
+        self.make_merchant(None, name, MerchantProfile::default()).await
+    }
+
+    /// The same by a request, with the address for people who have questions.
+    pub async fn create_organization(
+        &self,
+        by: By,
+        name: String,
+        email: Option<String>,
+    ) -> Result<Merchant, Error> {
+        let profile = MerchantProfile { email: email.unwrap_or_default(), ..MerchantProfile::default() };
+        self.make_merchant(Some(by), name, profile).await
+    }
+
+    /// Changes an organisation's name, or its address for people who have questions.
+    pub async fn change_organization(
+        &self,
+        id: MerchantId,
+        by: By,
+        name: Option<String>,
+        email: Option<String>,
+    ) -> Result<Merchant, Error> {
+        let engine = self.clone();
+        self.store
+            .write(move |tx| {
+                // Of two changes at the same time neither may undo the other.
+                store::merchants::lock_mode(tx, Scope { merchant: id, mode: Mode::Test })?;
+                let missing = || Error::not_found("organization", id.0.hex());
+                let mut merchant = store::merchants::get(tx, id)?.ok_or_else(missing)?;
+                let mut told = Vec::new();
+                if let Some(name) = &name {
+                    told.push(format!("name {:?} to {name:?}", merchant.name));
+                    merchant.name.clone_from(name);
+                }
+                if let Some(email) = &email {
+                    told.push("support e-mail".to_owned());
+                    merchant.profile.email.clone_from(email);
+                }
+                store::merchants::update(tx, &merchant)?;
+                let of = (Some(id), None);
+                engine.audit_by(tx, &by, AuditKind::SettingsChanged, of, id.0.hex(), told.join("; "))?;
+                Ok(merchant)
+            })
+            .await
+    }
+
+    async fn make_merchant(
+        &self,
+        by: Option<By>,
+        name: String,
+        profile: MerchantProfile,
+    ) -> Result<Merchant, Error> {
         let engine = self.clone();
         self.store
             .write(move |tx| {
@@ -51,7 +105,7 @@ impl Engine {
                 let merchant = Merchant {
                     id: engine.ids.next(),
                     name: name.clone(),
-                    profile: MerchantProfile::default(),
+                    profile: profile.clone(),
                     created_at: now,
                 };
                 store::merchants::insert(tx, &merchant)?;
@@ -68,6 +122,7 @@ impl Engine {
                     let name = merchant.name.clone();
                     let storefront = Storefront::new(settings.storefront, settings.scope, name, now);
                     store::storefronts::insert(tx, &storefront)?;
+                    store::sites::insert(tx, &SiteFacet::new(storefront.id, storefront.scope))?;
                 }
                 let sandbox = Provider {
                     id: engine.ids.next(),
@@ -75,16 +130,18 @@ impl Engine {
                     connector: "sandbox".to_owned(),
                     name: "Sandbox".to_owned(),
                     enabled: true,
+                    shown: Vec::new(),
+                    check: None,
+                    created_at: now,
+                    updated_at: now,
                 };
-                store::merchants::insert_provider(tx, &sandbox, now)?;
+                store::providers::insert(tx, &sandbox, None)?;
                 let of = (Some(merchant.id), None);
-                engine.audit_command(
-                    tx,
-                    AuditKind::SettingsChanged,
-                    of,
-                    merchant.id,
-                    "the merchant was made",
-                )?;
+                let (kind, detail) = (AuditKind::SettingsChanged, "the merchant was made");
+                match &by {
+                    Some(by) => engine.audit_by(tx, by, kind, of, merchant.id.0.hex(), detail)?,
+                    None => engine.audit_command(tx, kind, of, merchant.id, detail)?,
+                }
                 Ok::<_, Error>(merchant)
             })
             .await

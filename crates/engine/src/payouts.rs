@@ -406,7 +406,7 @@ fn locked(tx: &mut Tx<'_>, scope: Scope, id: PayoutId) -> Result<Payout, Error> 
 }
 
 fn connector_of(tx: &mut Tx<'_>, payout: &Payout) -> Result<String, Error> {
-    let provider = store::merchants::provider_by_id(tx, payout.scope, payout.provider)?;
+    let provider = store::providers::get(tx, payout.scope, payout.provider)?;
     let lost = || Error::Internal(format!("the provider of {} is missing", payout.id));
     Ok(provider.ok_or_else(lost)?.connector)
 }

@@ -181,7 +181,7 @@ impl Engine {
         job: &Job,
         provider: domain::id::ProviderId,
     ) -> Result<String, Error> {
-        let provider = store::merchants::provider_by_id(tx, job.scope, provider)?;
+        let provider = store::providers::get(tx, job.scope, provider)?;
         provider
             .map(|p| p.connector)
             .ok_or_else(|| Error::Internal(format!("{} has no provider", job.object)))

@@ -73,7 +73,7 @@ impl Engine {
         };
         let at = self.object_time(tx, payment.scope, payment.clock)?;
         let refund = self.take(tx, id, &mut payment, &mut attempt, new, plan, at)?;
-        let provider = store::merchants::provider_by_id(tx, refund.scope, attempt.provider)?
+        let provider = store::providers::get(tx, refund.scope, attempt.provider)?
             .ok_or_else(|| Error::Internal(format!("the provider of {} is missing", attempt.id)))?;
         let order = RefundOrder {
             refund: refund.id.to_string(),

@@ -2,6 +2,7 @@
 
 use crate::Engine;
 use crate::error::Error;
+use crate::providers::provider_of;
 use domain::fee::FeeRule;
 use domain::id::StorefrontId;
 use domain::merchant::{MerchantMode, Provider};
@@ -21,13 +22,14 @@ const ENTRIES: usize = 10_000;
 pub struct Settings {
     pub merchant_name: String,
     pub mode: MerchantMode,
+    /// Of payments of the default storefront.
     pub provider: Option<Provider>,
     /// Of payments of the default storefront; for others see [`Engine::fee_rules_of`].
     pub fee_rules: Vec<FeeRule>,
 }
 
 impl Settings {
-    /// The provider that new payments go to.
+    /// The provider that new payments of the default storefront go to; for others see [`Engine::provider_of`].
     ///
     /// # Errors
     /// [`Error::ProviderNotConfigured`] if there is none, as in live mode.
@@ -61,6 +63,23 @@ impl Engine {
         fee_rules(tx, &settings.mode, storefront).map(Cow::Owned)
     }
 
+    /// The provider that new payments of a storefront go to. That of the default one is known without a look-up.
+    ///
+    /// # Errors
+    /// [`Error::ProviderNotConfigured`] if none of those that the site offers is enabled.
+    pub(crate) fn provider_of<'s>(
+        &self,
+        tx: &mut Tx<'_>,
+        settings: &'s Settings,
+        storefront: StorefrontId,
+    ) -> Result<Cow<'s, Provider>, Error> {
+        if storefront == settings.mode.storefront {
+            return settings.require_provider().map(Cow::Borrowed);
+        }
+        let found = provider_of(tx, settings.mode.scope, storefront)?;
+        found.map(Cow::Owned).ok_or(Error::ProviderNotConfigured)
+    }
+
     /// The settings of a merchant and mode, at most [`STALE`] old.
     pub async fn settings(&self, scope: Scope) -> Result<Arc<Settings>, Error> {
         if let Ok(entries) = self.settings.entries.lock()
@@ -75,7 +94,7 @@ impl Engine {
                 let gone = || Error::not_found("merchant", scope.merchant);
                 let merchant = store::merchants::get(tx, scope.merchant)?.ok_or_else(gone)?;
                 let mode = store::merchants::mode(tx, scope)?.ok_or_else(gone)?;
-                let provider = store::merchants::default_provider(tx, scope)?;
+                let provider = provider_of(tx, scope, mode.storefront)?;
                 let fee_rules = fee_rules(tx, &mode, mode.storefront)?;
                 Ok::<_, Error>(Settings { merchant_name: merchant.name, mode, provider, fee_rules })
             })

@@ -10,6 +10,7 @@ use domain::id::{DeliveryId, GateTokenId, StorefrontId, WebhookEndpointId};
 use domain::limits::WEBHOOK_ENDPOINTS;
 use domain::money::MAX_AMOUNT;
 use domain::scope::Scope;
+use domain::site::SiteFacet;
 use domain::storefront::{REQUEST_EXPIRATION_MAX_S, Storefront, TEMPLATE_NAMES};
 use domain::webhook::{DeliveryKind, DeliveryStatus, EndpointKind, EndpointStatus, WebhookEndpoint};
 use store::webhooks::Callback;
@@ -59,6 +60,7 @@ impl Engine {
                 }
                 let storefront = Storefront::new(engine.ids.next(), scope, name.clone(), engine.now());
                 let number = store::storefronts::insert(tx, &storefront)?;
+                store::sites::insert(tx, &SiteFacet::new(storefront.id, scope))?;
                 engine.audit_storefront(
                     tx,
                     AuditKind::SettingsChanged,

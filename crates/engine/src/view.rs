@@ -5,19 +5,23 @@ use crate::error::Error;
 use domain::attempt::Attempt;
 use domain::balance::CurrencyBalance;
 use domain::card_testing::CardTestingAlert;
+use domain::checkout::Checkout;
 use domain::customer::Customer;
 use domain::event::Event;
 use domain::gate_operation::GateOperation;
 use domain::gate_transaction::GateTransaction;
+use domain::id::AttemptId;
 use domain::merchant::MerchantProfile;
 use domain::payment::Payment;
 use domain::payment_method::{MethodFacts, PaymentMethod};
 use domain::payout::Payout;
 use domain::refund::Refund;
+use domain::site_checkout::SiteCheckout;
+use domain::site_transaction::SiteNotice;
 use domain::storefront::Storefront;
 use domain::test_clock::TestClock;
 use domain::time::Timestamp;
-use domain::webhook::{Delivery, WebhookEndpoint};
+use domain::webhook::{Delivery, DeliveryStatus, WebhookEndpoint};
 use serde::{Deserialize, Serialize};
 use store::Tx;
 use store::webhooks::DeliveryAttempt;
@@ -79,6 +83,31 @@ pub struct ServiceWebhook {
     pub created_at: Timestamp,
 }
 
+/// A checkout with its payment, as the Admin API shows it.
+#[derive(Clone, Debug)]
+pub struct SiteCheckoutView {
+    pub payment: Payment,
+    pub checkout: Checkout,
+    /// `None` for one that another surface made.
+    pub site: Option<SiteCheckout>,
+    /// Its tries, oldest first.
+    pub attempts: Vec<AttemptId>,
+}
+
+/// A transaction of the Admin API: one try, and what came of it.
+#[derive(Clone, Debug)]
+pub struct SiteTransactionView {
+    pub attempt: Attempt,
+    pub payment: Payment,
+    /// What the shop said at the checkout; `None` for a payment of another surface.
+    pub site: Option<SiteCheckout>,
+    pub refunds: Vec<Refund>,
+    /// How often its notices were sent, all together.
+    pub notice_attempts: i64,
+    /// The latest notice, with its attempts.
+    pub last_notice: Option<(DeliveryStatus, Vec<DeliveryAttempt>)>,
+}
+
 /// An endpoint, with its secret where it may be shown: at creation and rotation.
 #[derive(Clone, Debug)]
 pub struct EndpointView {
@@ -119,6 +148,9 @@ pub struct Snapshot {
     /// What Gate services are told, where there is one to tell.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gate: Option<GateView>,
+    /// What the shop is told, where a checkout names an address for it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub site: Vec<SiteNotice>,
     /// What an updated object was before, for events that say what changed.
     pub previous: Option<Box<Snapshot>>,
 }
@@ -151,6 +183,8 @@ pub enum View {
     Event(Box<EventView>),
     Clock(TestClock),
     ClockDeleted(domain::id::ClockId),
+    SiteCheckout(Box<SiteCheckoutView>),
+    SiteTransaction(Box<SiteTransactionView>),
 }
 
 /// How a command ended.

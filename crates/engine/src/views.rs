@@ -73,7 +73,7 @@ impl<'a, 't> Views<'a, 't> {
     }
 
     pub fn event(&mut self, id: EventId) -> Result<Option<EventView>, Error> {
-        match store::events::get(self.tx, self.scope, id)?.filter(|e| !e.event_type.gate_only()) {
+        match store::events::get(self.tx, self.scope, id)?.filter(|e| !e.event_type.of_other_surface()) {
             Some(event) => event_view(self.tx, event).map(Some),
             None => Ok(None),
         }

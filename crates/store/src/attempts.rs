@@ -6,13 +6,13 @@ use domain::attempt::Attempt;
 use domain::id::{AttemptId, CustomerId, PaymentId};
 use domain::scope::Scope;
 
-const COLUMNS: &str = "id, merchant, live, payment, provider, status, amount, currency, amount_captured, \
-    amount_refunded, fee, payment_method, method, billing, decline, risk, authenticated, listed, form, journal, \
-    clock, created_at";
+pub(crate) const COLUMNS: &str = "id, merchant, live, payment, provider, status, amount, currency, amount_captured, \
+    amount_refunded, fee, payment_method, method, billing, decline, risk, authenticated, listed, form, \
+    redirected, journal, clock, created_at";
 
 const TABLE: Table = Table { name: "attempts", columns: COLUMNS, id: "id", order: Order::Created };
 
-fn attempt(row: &mut Row<'_>) -> Result<Attempt, StoreError> {
+pub(crate) fn attempt(row: &mut Row<'_>) -> Result<Attempt, StoreError> {
     Ok(Attempt {
         id: row.next()?,
         scope: Scope { merchant: row.next()?, mode: row.next()? },
@@ -32,6 +32,7 @@ fn attempt(row: &mut Row<'_>) -> Result<Attempt, StoreError> {
         authenticated: row.next()?,
         listed: row.next()?,
         form: row.next()?,
+        redirected: row.next()?,
         journal: row.next()?,
         clock: row.next()?,
         created_at: row.next()?,
@@ -91,6 +92,12 @@ pub fn update(tx: &mut Tx<'_>, a: &Attempt) -> Result<(), StoreError> {
         ],
     )?;
     if changed == 1 { Ok(()) } else { Err(StoreError::Defect(format!("attempt {} was not updated", a.id))) }
+}
+
+/// Writes down that the payer has left for the provider's own page.
+pub fn set_redirected(tx: &mut Tx<'_>, id: AttemptId) -> Result<(), StoreError> {
+    tx.execute("UPDATE attempts SET redirected = 1 WHERE id = ?1", params![id])?;
+    Ok(())
 }
 
 pub fn get(tx: &mut Tx<'_>, scope: Scope, id: AttemptId) -> Result<Option<Attempt>, StoreError> {

@@ -8,10 +8,10 @@ use domain::id::{ClockId, PaymentId};
 use domain::scope::Scope;
 use domain::time::Timestamp;
 
-const COLUMNS: &str = "payment, merchant, live, storefront, customer, code, details, attempts_max, open, submitted_at, \
+pub(crate) const COLUMNS: &str = "payment, merchant, live, storefront, customer, code, details, attempts_max, open, submitted_at, \
     expires_at, clock, created_at";
 
-fn checkout(row: &mut Row<'_>) -> Result<Checkout, StoreError> {
+pub(crate) fn checkout(row: &mut Row<'_>) -> Result<Checkout, StoreError> {
     Ok(Checkout {
         payment: row.next()?,
         scope: Scope { merchant: row.next()?, mode: row.next()? },

@@ -16,7 +16,9 @@ use crate::tx::{Param, ToParam, Tx};
 use domain::balance::CurrencyBalance;
 use domain::currency::Currency;
 use domain::id::{Core, JournalId};
-use domain::ledger::{AccountKey, AccountKind, JournalDraft, SealedJournal, seal_digest};
+use domain::ledger::{
+    AccountKey, AccountKind, JournalDraft, PostedEntry, PostedJournal, SealedJournal, seal_digest,
+};
 use domain::scope::Scope;
 use domain::time::{MINUTE, Timestamp};
 use std::fmt::Write;
@@ -272,6 +274,34 @@ impl JournalRow {
         };
         Ok(seal_digest(previous, seq, &sealed))
     }
+}
+
+/// The journals about one object, by its shown id, oldest first, with their entries.
+pub fn journals_of(
+    tx: &mut Tx<'_>,
+    scope: Scope,
+    object: &str,
+    limit: i64,
+) -> Result<Vec<PostedJournal>, StoreError> {
+    let sql = "SELECT id, kind, currency, effective_at FROM journals WHERE object = ?1 AND merchant = ?2 AND live = ?3 \
+               ORDER BY id LIMIT ?4";
+    let mut journals = tx.all(sql, params![object, scope.merchant, scope.mode, limit], |r| {
+        Ok(PostedJournal {
+            id: r.next()?,
+            kind: r.next()?,
+            currency: r.next()?,
+            effective_at: r.next()?,
+            entries: Vec::new(),
+        })
+    })?;
+    for journal in &mut journals {
+        let sql = "SELECT a.kind, e.amount FROM entries e JOIN ledger_accounts a ON a.id = e.account \
+                   WHERE e.journal = ?1 ORDER BY e.line";
+        journal.entries = tx.all(sql, params![journal.id], |r| {
+            Ok(PostedEntry { account: r.next()?, amount: r.next()? })
+        })?;
+    }
+    Ok(journals)
 }
 
 /// Seals up to `limit` journals made before `mark`, in id order; how many. The caller holds the

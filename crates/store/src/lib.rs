@@ -3,6 +3,7 @@
 //! [`Store::read`] and [`Store::write`] take a closure over one open transaction. A closure may run
 //! twice, does no I/O but SQL, and stays short: on SQLite all writers share one thread.
 
+pub mod admin_keys;
 pub mod api_keys;
 pub mod attempts;
 pub mod audit;
@@ -26,14 +27,19 @@ pub mod ledger;
 pub mod ledger_verify;
 pub mod merchants;
 pub mod migrate;
+pub mod numbered_page;
 pub mod page;
 pub mod payment_methods;
 pub mod payments;
 pub mod payouts;
 mod postgres;
+pub mod providers;
 pub mod refunds;
 pub mod sandbox;
 pub mod sandbox_payouts;
+pub mod site_checkouts;
+pub mod site_transactions;
+pub mod sites;
 mod sqlite;
 pub mod storefronts;
 pub mod test_clocks;

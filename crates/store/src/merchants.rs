@@ -2,11 +2,10 @@ use crate::error::StoreError;
 use crate::page::select;
 use crate::params;
 use crate::tx::{Json, Row, Tx, json};
-use domain::id::{FeeGroupId, MerchantId, ProviderId};
-use domain::merchant::{Merchant, MerchantMode, Provider};
+use domain::id::{FeeGroupId, MerchantId};
+use domain::merchant::{Merchant, MerchantMode};
 use domain::rate::TierName;
 use domain::scope::{Mode, Scope};
-use domain::time::Timestamp;
 
 const COLUMNS: &str = "id, name, profile, created_at";
 
@@ -99,44 +98,6 @@ pub fn mode(tx: &mut Tx<'_>, scope: Scope) -> Result<Option<MerchantMode>, Store
 pub fn lock_mode(tx: &mut Tx<'_>, scope: Scope) -> Result<(), StoreError> {
     let sql = select("1", "merchant_modes WHERE merchant = ?1 AND live = ?2 /* for update */");
     tx.each(&sql, params![scope.merchant, scope.mode], |_| Ok(()))
-}
-
-const PROVIDER_COLUMNS: &str = "id, merchant, live, connector, name, enabled";
-
-fn provider(row: &mut Row<'_>) -> Result<Provider, StoreError> {
-    Ok(Provider {
-        id: row.next()?,
-        scope: Scope { merchant: row.next()?, mode: row.next()? },
-        connector: row.next()?,
-        name: row.next()?,
-        enabled: row.next()?,
-    })
-}
-
-pub fn insert_provider(tx: &mut Tx<'_>, p: &Provider, now: Timestamp) -> Result<(), StoreError> {
-    tx.execute(
-        "INSERT INTO providers (id, merchant, live, connector, name, enabled, created_at) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-        params![p.id, p.scope.merchant, p.scope.mode, p.connector, p.name, p.enabled, now],
-    )?;
-    tx.execute("INSERT INTO gate_providers (provider) VALUES (?1)", params![p.id])?;
-    Ok(())
-}
-
-/// A provider's integer on Gate.
-pub fn provider_number(tx: &mut Tx<'_>, id: ProviderId) -> Result<i64, StoreError> {
-    tx.one("SELECT number FROM gate_providers WHERE provider = ?1", params![id], |r| r.next())
-}
-
-/// The provider that new payments of this scope go to: the first one that is enabled.
-pub fn default_provider(tx: &mut Tx<'_>, scope: Scope) -> Result<Option<Provider>, StoreError> {
-    let rest = "providers WHERE merchant = ?1 AND live = ?2 AND enabled = 1 ORDER BY id LIMIT 1";
-    tx.opt(&select(PROVIDER_COLUMNS, rest), params![scope.merchant, scope.mode], provider)
-}
-
-pub fn provider_by_id(tx: &mut Tx<'_>, scope: Scope, id: ProviderId) -> Result<Option<Provider>, StoreError> {
-    let sql = select(PROVIDER_COLUMNS, "providers WHERE id = ?1 AND merchant = ?2 AND live = ?3");
-    tx.opt(&sql, params![id, scope.merchant, scope.mode], provider)
 }
 
 /// How many merchants use a fee group, in either mode.

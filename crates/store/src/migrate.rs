@@ -13,6 +13,7 @@ pub const MIGRATIONS: &[(i64, &str, &str)] = &[
     (2, "checkouts", include_str!("../migrations/0002_checkouts.sql")),
     (3, "payouts", include_str!("../migrations/0003_payouts.sql")),
     (4, "audit", include_str!("../migrations/0004_audit.sql")),
+    (5, "sites", include_str!("../migrations/0005_sites.sql")),
 ];
 
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_migrations

@@ -201,6 +201,8 @@ id_cells!(
     NodeId,
     GateTokenId,
     AuditId,
+    AdminKeyId,
+    UserId,
 );
 
 macro_rules! text_cells {
@@ -248,6 +250,7 @@ text_cells!(
     domain::ledger::AccountKind,
     domain::ledger::JournalKind,
     domain::audit::AuditKind,
+    domain::site_transaction::SiteStatus,
 );
 
 impl ToParam for domain::scope::Mode {

@@ -5,7 +5,7 @@ use crate::page::{self, Listed, Order, PageQuery, Table, select};
 use crate::params;
 use crate::tx::{Json, Row, ToParam, Tx, json};
 use domain::event::EventType;
-use domain::id::{DeliveryId, EventId, StorefrontId, WebhookEndpointId};
+use domain::id::{Core, DeliveryId, EventId, StorefrontId, WebhookEndpointId};
 use domain::scope::Scope;
 use domain::time::Timestamp;
 use domain::webhook::{Delivery, DeliveryStatus, EndpointKind, WebhookEndpoint};
@@ -272,6 +272,18 @@ pub fn list_deliveries(
     page::list(tx, &DELIVERIES, scope, &filters, query, delivery)
 }
 
+/// Notices to a shop about one transaction, oldest first.
+pub fn notices_of(
+    tx: &mut Tx<'_>,
+    scope: Scope,
+    object: Core,
+    limit: i64,
+) -> Result<Vec<Delivery>, StoreError> {
+    let rest = "deliveries WHERE event IN (SELECT id FROM events WHERE object = ?1 AND merchant = ?2 AND live = ?3) \
+        AND kind = 'ipn' ORDER BY id LIMIT ?4";
+    tx.all(&select(DELIVERY_COLUMNS, rest), params![object, scope.merchant, scope.mode, limit], delivery)
+}
+
 /// A delivery of a Gate service, as its operator looks for it.
 #[derive(Clone, Debug)]
 pub struct Callback {
@@ -299,7 +311,7 @@ pub fn callbacks(
         "SELECT {}, v.type, COALESCE((SELECT t.uuid FROM gate_transactions t WHERE t.payment = v.object), \
          (SELECT t.uuid FROM gate_transactions t WHERE t.payout = v.object)), COALESCE(d.url, e.url) \
          FROM deliveries d JOIN events v ON v.id = d.event JOIN webhook_endpoints e ON e.id = d.endpoint \
-         WHERE d.endpoint = ?1 AND d.status IN (?2, ?3, ?4) ORDER BY d.created_at DESC, d.id DESC LIMIT ?5",
+         WHERE d.endpoint = ?1 AND d.kind = 'gate' AND d.status IN (?2, ?3, ?4) ORDER BY d.created_at DESC, d.id DESC LIMIT ?5",
         columns.join(", ")
     );
     let [first, second, third] = status

@@ -12,6 +12,18 @@ pub enum NoKey {
     Repeated,
 }
 
+/// What follows `Authorization: Bearer`, and no other scheme.
+pub fn bearer(headers: &HeaderMap) -> Result<String, NoKey> {
+    let mut values = headers.get_all(header::AUTHORIZATION).iter();
+    let value = values.next().ok_or(NoKey::Absent)?;
+    if values.next().is_some() {
+        return Err(NoKey::Repeated);
+    }
+    let text = value.to_str().map_err(|_| NoKey::Malformed)?;
+    let (scheme, rest) = text.split_once(' ').ok_or(NoKey::Malformed)?;
+    if scheme.eq_ignore_ascii_case("bearer") { non_empty(rest.to_owned()) } else { Err(NoKey::Malformed) }
+}
+
 /// The key in `Authorization: Bearer …` or `Basic …` (the key as user name, no password).
 pub fn api_key(headers: &HeaderMap) -> Result<String, NoKey> {
     let mut values = headers.get_all(header::AUTHORIZATION).iter();

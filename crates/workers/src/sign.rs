@@ -52,6 +52,27 @@ pub fn gate_headers(message: &Message<'_>) -> Vec<(String, String)> {
     headers.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
+/// The headers of a notice to a shop: hex HMAC-SHA256 of `{timestamp}.{body}` under the site's secret, `whsec_` and
+/// all. Version 2 names itself and its delivery.
+pub fn ipn_headers(message: &Message<'_>, secrets: &[String], version: i64) -> Vec<(String, String)> {
+    let t = message.timestamp.to_string();
+    let mut headers = vec![
+        ("content-type", "application/json".to_owned()),
+        ("user-agent", concat!("PaymentGate/", env!("CARGO_PKG_VERSION")).to_owned()),
+        ("x-signature-timestamp", t.clone()),
+    ];
+    if let Some(secret) = secrets.first() {
+        let digest = mac(secret.as_bytes(), &[t.as_bytes(), b".", message.body]);
+        let hex = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        headers.push(("x-signature-hmac-sha256", hex));
+    }
+    if version == 2 {
+        headers.push(("x-ipn-version", "2".to_owned()));
+        headers.push(("x-ipn-delivery-id", message.delivery.to_owned()));
+    }
+    headers.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
 /// `t=<unix>,v1=<hex>[,v1=<hex>]`: HMAC-SHA256 of `{t}.{body}` under the secret as shown to the
 /// merchant, `whsec_` and all.
 fn pg_signature(message: &Message<'_>, secrets: &[String]) -> String {

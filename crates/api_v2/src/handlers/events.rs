@@ -28,7 +28,7 @@ fn types(r: &mut Reader<'_>) -> Result<Vec<EventType>, ApiError> {
     for pattern in &patterns {
         let before = types.len();
         types
-            .extend(EventType::ALL.iter().filter(|t| !t.gate_only() && pattern_matches(pattern, t.as_str())));
+            .extend(EventType::ALL.iter().filter(|t| !t.of_other_surface() && pattern_matches(pattern, t.as_str())));
         if types.len() == before {
             let shown = echo(pattern);
             let message = format!(

@@ -58,5 +58,7 @@ pub fn view(urls: &Urls, view: &View) -> Value {
         View::Event(v) => event(urls, v),
         View::Clock(v) => clock(v),
         View::ClockDeleted(id) => clock_deleted(*id),
+        // No command of this surface shows them.
+        View::SiteCheckout(_) | View::SiteTransaction(_) => Value::Null,
     }
 }

@@ -249,8 +249,8 @@ fn event_object(urls: &Urls, event_type: EventType, s: &Snapshot, livemode: bool
         T::CustomerCreated | T::CustomerUpdated => s.customer.as_ref().map(customer),
         T::BalanceAvailable => s.balances.as_ref().map(|b| balance_snapshot(b, livemode)),
         T::AccountCardTestingSuspected => s.alert.as_ref().map(|a| card_testing_alert(a, livemode)),
-        // Never shown on this surface; see `EventType::gate_only`.
-        T::GateTransactionUpdated | T::GateOperationUpdated => None,
+        // Never shown on this surface; see `EventType::of_other_surface`.
+        T::GateTransactionUpdated | T::GateOperationUpdated | T::SiteTransactionUpdated => None,
         T::TestClockCreated | T::TestClockAdvancing | T::TestClockReady | T::TestClockDeleted => {
             s.clock.as_ref().map(clock)
         }

@@ -7,6 +7,7 @@ pub mod cards;
 pub mod payouts;
 
 use crate::{
+    ConnectorProfile, CredentialField,
     Answer, AuthoriseOrder, ChallengeAnswer, ChangeOrder, Connector, MethodInput, PayoutOrder, RefundOrder,
     TokeniseRefusal, Tokenised,
 };
@@ -366,9 +367,33 @@ const PAYPAL: &str = "pm_paypal";
 /// Ready-made cards expire at the end of this year.
 const READY_MADE_EXPIRY: (u8, u16) = (12, 2034);
 
+/// What keys of the sandbox begin with.
+const GOOD_KEY: &str = "sandbox_";
+
+const FIELDS: &[CredentialField] = &[CredentialField {
+    name: "apiKey",
+    secret: true,
+    required: false,
+    help: "Any text that begins with sandbox_; other texts are refused, so that a wrong key can be tried out.",
+}];
+
 impl Connector for Sandbox {
     fn name(&self) -> &'static str {
         "sandbox"
+    }
+
+    fn profile(&self) -> ConnectorProfile {
+        ConnectorProfile { title: "Sandbox", live: false, fields: FIELDS }
+    }
+
+    fn check(&self, credentials: Vec<(String, String)>) -> Answer<'_, Result<(), String>> {
+        let refused = credentials.iter().any(|(name, value)| name == "apiKey" && !value.starts_with(GOOD_KEY));
+        Box::pin(async move {
+            if refused {
+                return Err(format!("the sandbox takes keys that begin with {GOOD_KEY}, and no key at all"));
+            }
+            Ok(())
+        })
     }
 
     fn offers(&self, kind: MethodKind) -> bool {

@@ -123,6 +123,24 @@ pub struct JournalDraft {
     pub lines: Vec<Line>,
 }
 
+/// A journal as it is stored, for people to read.
+#[derive(Clone, Debug)]
+pub struct PostedJournal {
+    pub id: crate::id::JournalId,
+    pub kind: JournalKind,
+    pub currency: Currency,
+    pub effective_at: Timestamp,
+    pub entries: Vec<PostedEntry>,
+}
+
+/// One line of a stored journal.
+#[derive(Clone, Copy, Debug)]
+pub struct PostedEntry {
+    pub account: AccountKind,
+    /// Minor units; debit positive, credit negative.
+    pub amount: i64,
+}
+
 /// Why a draft is not a journal. Reaching one is a defect of a recipe; the commit is abandoned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unbalanced {

@@ -14,10 +14,12 @@ use domain::gate_operation::{
     payout_state, refund_state, sale_state,
 };
 use domain::gate_transaction::{GateTransaction, TransactionStatus, payout_status, purchase_status};
-use domain::id::{Core, GateTokenId, TypedId, WebhookEndpointId};
+use domain::id::{Core, GateTokenId, StorefrontId, TypedId, WebhookEndpointId};
 use domain::payment::{Payment, PaymentStatus};
 use domain::payout::Payout;
 use domain::refund::{Refund, RefundStatus};
+use domain::scope::Scope;
+use domain::site_transaction::SiteNotice;
 use domain::time::Timestamp;
 use domain::webhook::{EndpointKind, EndpointStatus};
 use store::Tx;
@@ -33,9 +35,15 @@ pub(crate) struct Target {
     pub token: Option<GateTokenId>,
 }
 
+/// What is told beside the events of REST v2, by the surface that made the payment.
+pub(crate) enum Telling {
+    Gate(Box<GateView>),
+    Site(Vec<SiteNotice>),
+}
+
 /// What a change tells to whom.
 pub(crate) struct Callbacks {
-    pub view: GateView,
+    pub telling: Telling,
     pub news: Vec<News>,
     pub targets: Vec<Target>,
 }
@@ -49,8 +57,8 @@ struct Books {
 }
 
 impl Engine {
-    /// Brings the checkout and the Gate transaction of a payment up to date with it. `None` when no Gate
-    /// service is to be told of anything.
+    /// Brings the checkout and the Gate transaction of a payment up to date with it. `None` when neither a Gate
+    /// service nor a shop is to be told of anything.
     pub(crate) fn follow_payment(
         &self,
         tx: &mut Tx<'_>,
@@ -64,7 +72,7 @@ impl Engine {
             store::checkouts::update(tx, &checkout)?;
         }
         let Some(transaction) = store::gate_transactions::of_payment(tx, payment.id)? else {
-            return Ok(None);
+            return self.follow_site_checkout(tx, payment, &checkout);
         };
         let operations = store::gate_operations::of_transaction(tx, transaction.number)?;
         let mut books = Books { transaction, operations, operations_changed: false, at };
@@ -141,7 +149,8 @@ impl Engine {
         if operations_changed {
             news.push(News::new(EventType::GateOperationUpdated, object));
         }
-        Ok(Some(Callbacks { view: gate_view(self, tx, transaction, operations)?, news, targets }))
+        let view = Box::new(gate_view(self, tx, transaction, operations)?);
+        Ok(Some(Callbacks { telling: Telling::Gate(view), news, targets }))
     }
 
     /// Writes what changed about a transaction that has no payment, and tells of it.
@@ -161,7 +170,7 @@ impl Engine {
     fn targets(&self, tx: &mut Tx<'_>, transaction: &GateTransaction) -> Result<Vec<Target>, Error> {
         let mut targets = Vec::new();
         if let Some(url) = &transaction.callback_url {
-            let endpoint = self.direct_endpoint(tx, transaction, url)?;
+            let endpoint = self.direct_endpoint(tx, transaction.scope, transaction.storefront, url)?;
             targets.push(Target { endpoint, url: Some(url.clone()), token: transaction.token });
         }
         let own = store::webhooks::of_service(tx, transaction.storefront)?.into_iter().map(|(_, e)| e);
@@ -174,19 +183,19 @@ impl Engine {
     }
 
     /// The endpoint that stands for the origin of a callback address.
-    fn direct_endpoint(
+    pub(crate) fn direct_endpoint(
         &self,
         tx: &mut Tx<'_>,
-        transaction: &GateTransaction,
+        scope: Scope,
+        storefront: StorefrontId,
         url: &str,
     ) -> Result<WebhookEndpointId, Error> {
-        let storefront = transaction.storefront;
         let origin = origin_of(url);
         if let Some(known) = store::webhooks::direct(tx, storefront, origin)? {
             return Ok(known);
         }
         // Two first callbacks to one origin must not both make its endpoint, nor two more than there may be.
-        store::merchants::lock_mode(tx, transaction.scope)?;
+        store::merchants::lock_mode(tx, scope)?;
         if let Some(known) = store::webhooks::direct(tx, storefront, origin)? {
             return Ok(known);
         }
@@ -196,7 +205,7 @@ impl Engine {
             return Ok(known);
         }
         let endpoint =
-            self.gate_endpoint(transaction.scope, storefront, EndpointKind::Direct, origin.to_owned());
+            self.gate_endpoint(scope, storefront, EndpointKind::Direct, origin.to_owned());
         store::webhooks::insert(tx, &endpoint, &[])?;
         Ok(endpoint.id)
     }

@@ -12,7 +12,7 @@ mod refund;
 mod service;
 mod show;
 
-pub(crate) use follow::{Callbacks, Target};
+pub(crate) use follow::{Callbacks, Target, Telling};
 pub use payout::PayoutAccount;
 pub use purchase::{NewTransaction, Payer};
 pub use refund::GateRefund;

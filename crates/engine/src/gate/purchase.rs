@@ -81,7 +81,6 @@ impl Engine {
         let storefront = service.storefront.clone();
         check_callback(self, storefront.scope, new.callback_url.as_deref())?;
         let settings = self.settings(storefront.scope).await?;
-        settings.require_provider()?;
         let engine = self.clone();
         let new = Arc::new(new);
         self.store
@@ -95,6 +94,7 @@ impl Engine {
                 if let Some(known) = known {
                     return Ok(known);
                 }
+                engine.provider_of(tx, &settings, storefront.id)?;
                 let surcharge = storefront.surcharge_in(new.currency);
                 let total = new.amount.saturating_add(surcharge);
                 if total > MAX_AMOUNT {
@@ -273,7 +273,7 @@ impl Engine {
         }
     }
 
-    /// The customer behind a payer's e-mail address: the oldest with it, or a new one.
+    /// The customer behind a payer's e-mail address, with an integer on Gate.
     pub(super) fn gate_payer(
         &self,
         tx: &mut Tx<'_>,
@@ -281,10 +281,22 @@ impl Engine {
         scope: Scope,
         payer: &Payer,
     ) -> Result<KnownPayer, Error> {
+        let known = self.payer(tx, cause, scope, payer)?;
+        if !known.numbered {
+            store::gate_transactions::number_payer(tx, known.customer)?;
+        }
+        Ok(KnownPayer { numbered: true, ..known })
+    }
+
+    /// The customer behind a payer's e-mail address: the oldest with it, or a new one.
+    pub(crate) fn payer(
+        &self,
+        tx: &mut Tx<'_>,
+        cause: &Cause,
+        scope: Scope,
+        payer: &Payer,
+    ) -> Result<KnownPayer, Error> {
         if let Some(known) = store::gate_transactions::payer_by_email(tx, scope, &payer.email)? {
-            if !known.numbered {
-                store::gate_transactions::number_payer(tx, known.customer)?;
-            }
             return Ok(known);
         }
         let customer = Customer {
@@ -303,11 +315,10 @@ impl Engine {
             created_at: self.now(),
         };
         store::customers::insert(tx, &customer)?;
-        store::gate_transactions::number_payer(tx, customer.id)?;
         let (id, at) = (customer.id, customer.created_at);
         let snapshot = Snapshot { customer: Some(customer), ..Snapshot::default() };
         self.emit(tx, scope, cause, at, snapshot, &[News::new(EventType::CustomerCreated, id.core())])?;
-        Ok(KnownPayer { customer: id, clock: None, numbered: true })
+        Ok(KnownPayer { customer: id, clock: None, numbered: false })
     }
 }
 

@@ -38,10 +38,10 @@ pub(crate) fn gate_view(
     };
     let provider = match &attempt {
         Some(attempt) => Some(attempt.provider),
-        None => store::merchants::default_provider(tx, scope)?.map(|p| p.id),
+        None => crate::providers::provider_of(tx, scope, transaction.storefront)?.map(|p| p.id),
     };
     let provider = match provider {
-        Some(id) => Some(store::merchants::provider_number(tx, id)?),
+        Some(id) => Some(store::providers::number(tx, id)?),
         None => None,
     };
     Ok(GateView {

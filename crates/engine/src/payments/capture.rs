@@ -47,7 +47,7 @@ impl Engine {
         let lost = || Error::Internal(format!("{} is authorised without an attempt or provider", payment.id));
         let attempt = payment.latest_attempt.ok_or_else(lost)?;
         let provider = payment.provider.ok_or_else(lost)?;
-        let provider = store::merchants::provider_by_id(tx, payment.scope, provider)?.ok_or_else(lost)?;
+        let provider = store::providers::get(tx, payment.scope, provider)?.ok_or_else(lost)?;
         let now = self.object_time(tx, payment.scope, payment.clock)?;
         let order = ChangeOrder { attempt: attempt.to_string(), amount, now };
         let subject = Subject::Change { payment: payment.id, attempt, kind };

@@ -188,7 +188,7 @@ impl Engine {
         }
         store::payments::update(tx, payment)?;
         let lost = || Error::Internal(format!("{} lost its provider or method", payment.id));
-        let provider = store::merchants::provider_by_id(tx, scope, attempt.provider)?.ok_or_else(lost)?;
+        let provider = store::providers::get(tx, scope, attempt.provider)?.ok_or_else(lost)?;
         let method = store::payment_methods::get(tx, scope, attempt.payment_method)?.ok_or_else(lost)?;
         let now = self.object_time(tx, scope, payment.clock)?;
         let order = authorise_order(payment, &attempt, &method, now);

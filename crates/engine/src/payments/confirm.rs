@@ -91,7 +91,7 @@ impl Engine {
             };
             return Err(refuse(tx, scope, id, refusal));
         }
-        let provider = settings.require_provider()?;
+        let provider = self.provider_of(tx, settings, payment.storefront)?;
         let total = payment.total();
         let rules = self.fee_rules_of(tx, settings, payment.storefront)?;
         let fee = capture_fee(&rules, payment.currency, payment.amount, total)?;
@@ -112,7 +112,7 @@ impl Engine {
         let now = self.object_time(tx, scope, payment.clock)?;
         let attempt = Attempt {
             form: confirming.form,
-            ..new_attempt(&payment, &method, provider, attempt_id, fee, now)
+            ..new_attempt(&payment, &method, &provider, attempt_id, fee, now)
         };
         store::attempts::insert(tx, &attempt)?;
         store::payment_methods::use_up(tx, method.id, attempt_id)?;
@@ -209,6 +209,7 @@ fn new_attempt(
         authenticated: None,
         listed: false,
         form: None,
+        redirected: false,
         journal: None,
         clock: payment.clock,
         created_at: now,

@@ -32,7 +32,7 @@ impl Engine {
                 payment.id
             )));
         };
-        let provider = store::merchants::provider_by_id(tx, due.scope, provider)?
+        let provider = store::providers::get(tx, due.scope, provider)?
             .ok_or_else(|| Error::Internal(format!("the provider of {} is missing", payment.id)))?;
         store::payments::update(tx, &payment)?;
         let job = self.gateway_job(due.scope, JobKind::ReconcileChange, attempt.to_string());

@@ -37,7 +37,7 @@ impl Place {
         let merchant = crate::merchants::all(tx)?.into_iter().next().ok_or_else(none)?;
         let scope = Scope { merchant: merchant.id, mode: Mode::Test };
         let storefront = crate::merchants::mode(tx, scope)?.ok_or_else(none)?.storefront;
-        let provider = crate::merchants::default_provider(tx, scope)?.ok_or_else(none)?.id;
+        let provider = crate::providers::all(tx, scope)?.first().ok_or_else(none)?.id;
         Ok(Place { scope, storefront, provider })
     }
 

@@ -21,7 +21,7 @@ const RECORD_AGAIN: [Duration; 3] =
 pub(super) struct Impression {
     /// From the start to the end of the answer.
     pub took: Duration,
-    /// Whether the receiver answered 2xx.
+    /// Whether the receiver took it.
     pub delivered: bool,
 }
 
@@ -36,6 +36,7 @@ pub(super) async fn deliver(courier: &Courier, claimed: Claimed) -> Impression {
     let headers = match delivery.kind {
         DeliveryKind::V2 => sign::headers(&message, &secrets),
         DeliveryKind::Gate => sign::gate_headers(&message),
+        DeliveryKind::Ipn => sign::ipn_headers(&message, &secrets, ipn_version(message.body)),
     };
     let timeout = courier.options.delivery_timeout.min(TIMEOUT_MAX);
     let request = Request { url: url.clone(), headers, body: body.into(), timeout };
@@ -43,7 +44,7 @@ pub(super) async fn deliver(courier: &Courier, claimed: Claimed) -> Impression {
     let sent = courier.client.post(request, engine.egress(delivery.scope)).await;
     let took = start.elapsed();
     let (result, response, retry_after) = outcome(sent);
-    let delivered = matches!(result, Ok(200..=299));
+    let delivered = matches!(result, Ok(status) if delivery.kind.takes(status));
     tracing::debug!(delivery = id, endpoint = %endpoint.id, event_type, attempt, ?result, ?took, "webhook attempt");
     let attempted = Attempted {
         resent_from: delivery.resent_from,
@@ -56,6 +57,12 @@ pub(super) async fn deliver(courier: &Courier, claimed: Claimed) -> Impression {
     };
     record(engine, delivery.id, attempted).await;
     Impression { took, delivered }
+}
+
+/// Which version of notices a frozen body is: only the second names itself.
+fn ipn_version(body: &[u8]) -> i64 {
+    let marked = b"\"schemaVersion\":2";
+    if body.windows(marked.len()).any(|part| part == marked) { 2 } else { 1 }
 }
 
 type Outcome = (Result<u16, String>, Option<String>, Option<i64>);

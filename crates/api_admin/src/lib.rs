@@ -1,0 +1,23 @@
+//! The Admin API (`/api/v1` of the admin listener), for merchants' servers and operators, and the Main Backend
+//! (`/api/v1` of the public listener), for payers' browsers.
+
+mod callers;
+mod dispatch;
+mod error;
+mod handlers;
+mod input;
+mod notices;
+mod public;
+mod render;
+mod reply;
+mod request;
+mod routes;
+
+pub use dispatch::{admin_router, public_router};
+pub use error::apology;
+pub use notices::notice_body;
+pub use reply::reply_renderer;
+pub use routes::{ADMIN_ROUTES, Access, Endpoint, PUBLIC_ROUTES};
+
+/// The name under which this surface renders replies.
+pub const SURFACE: &str = "admin";

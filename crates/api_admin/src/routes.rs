@@ -1,0 +1,117 @@
+//! Every route of both backends: the tables from which routers, the coverage test and the OpenAPI documents are made.
+
+use crate::error::ApiError;
+use crate::handlers::{api_keys, checkouts, organizations, providers, sites, system_keys, transactions};
+use crate::public;
+use crate::request::{Answer, Anonymous, Global, Organized, Scoped};
+use domain::access::{Action, Resource};
+use std::future::Future;
+use std::pin::Pin;
+
+pub(crate) type Handled = Pin<Box<dyn Future<Output = Result<Answer, ApiError>> + Send>>;
+
+/// Who may call a route. A handler takes what the dispatcher makes after the check, and nobody else can make it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Anybody.
+    Public,
+    /// Within one organisation and mode: a key with this scope, or a person whose role has it.
+    Scope(Resource, Action),
+    /// The same where the organisation stands in the address.
+    Organization(Resource, Action),
+    /// Administrators of the whole instance: system keys with this scope, and global administrators.
+    Global(Resource, Action),
+}
+
+#[derive(Clone, Copy)]
+pub(crate) enum Handler {
+    Public(fn(Anonymous) -> Handled),
+    Scoped(fn(Scoped) -> Handled),
+    Organized(fn(Organized) -> Handled),
+    Global(fn(Global) -> Handled),
+}
+
+pub struct Endpoint {
+    pub method: &'static str,
+    /// Below `/api/v1`; `{…}` are ids.
+    pub path: &'static str,
+    pub access: Access,
+    /// For the OpenAPI document.
+    pub summary: &'static str,
+    pub(crate) handler: Handler,
+}
+
+macro_rules! routes {
+    ($($method:literal $path:literal $kind:ident $(($resource:ident $action:ident))? $summary:literal => $handler:path;)+) => {
+        &[$(Endpoint {
+            method: $method,
+            path: $path,
+            access: routes!(@access $kind $($resource $action)?),
+            summary: $summary,
+            handler: routes!(@handler $kind $handler),
+        }),+]
+    };
+    (@access Public) => { Access::Public };
+    (@access $kind:ident $resource:ident $action:ident) => { Access::$kind(Resource::$resource, Action::$action) };
+    (@handler Public $handler:path) => { Handler::Public(|request| Box::pin($handler(request))) };
+    (@handler Scope $handler:path) => { Handler::Scoped(|request| Box::pin($handler(request))) };
+    (@handler Organization $handler:path) => { Handler::Organized(|request| Box::pin($handler(request))) };
+    (@handler Global $handler:path) => { Handler::Global(|request| Box::pin($handler(request))) };
+}
+
+/// The Admin API.
+pub static ADMIN_ROUTES: &[Endpoint] = routes![
+    "GET" "/organizations" Global (Organization Read) "List organisations." => organizations::list;
+    "POST" "/organizations" Global (Organization Create) "Create an organisation." => organizations::create;
+    "GET" "/organizations/{orgId}" Organization (Organization Read) "Get an organisation." => organizations::get;
+    "PUT" "/organizations/{orgId}" Organization (Organization Update) "Change an organisation." => organizations::update;
+    "GET" "/organizations/{orgId}/api-keys" Organization (ApiKey Read) "List keys, without their secrets." => api_keys::list;
+    "POST" "/organizations/{orgId}/api-keys" Organization (ApiKey Create) "Create a key; its text is shown once." => api_keys::create;
+    "GET" "/organizations/{orgId}/api-keys/{id}" Organization (ApiKey Read) "Get a key, without its secret." => api_keys::get;
+    "PUT" "/organizations/{orgId}/api-keys/{id}" Organization (ApiKey Update) "Change a key's name, scopes or addresses." => api_keys::update;
+    "DELETE" "/organizations/{orgId}/api-keys/{id}" Organization (ApiKey Delete) "Delete a key." => api_keys::delete;
+    "POST" "/organizations/{orgId}/api-keys/{id}/revoke" Organization (ApiKey Execute) "Revoke a key at once." => api_keys::revoke;
+    "POST" "/organizations/{orgId}/api-keys/{id}/rotate" Organization (ApiKey Execute) "Give a key a new secret." => api_keys::rotate;
+    "GET" "/api-key-scopes" Public "List the scopes that keys may have." => api_keys::scopes;
+    "GET" "/system/api-keys" Global (System Read) "List system keys, without their secrets." => system_keys::list;
+    "POST" "/system/api-keys" Global (System Create) "Create a system key; its text is shown once." => system_keys::create;
+    "GET" "/system/api-keys/{id}" Global (System Read) "Get a system key, without its secret." => system_keys::get;
+    "PUT" "/system/api-keys/{id}" Global (System Update) "Change a system key's name or addresses." => system_keys::update;
+    "DELETE" "/system/api-keys/{id}" Global (System Delete) "Delete a system key." => system_keys::delete;
+    "POST" "/system/api-keys/{id}/revoke" Global (System Execute) "Revoke a system key at once." => system_keys::revoke;
+    "POST" "/system/api-keys/{id}/rotate" Global (System Execute) "Give a system key a new secret." => system_keys::rotate;
+    "GET" "/sites" Scope (Site Read) "List sites." => sites::list;
+    "POST" "/sites" Scope (Site Create) "Create a site; its webhook secret is shown once." => sites::create;
+    "GET" "/sites/{id}" Scope (Site Read) "Get a site." => sites::get;
+    "PUT" "/sites/{id}" Scope (Site Update) "Change a site." => sites::update;
+    "DELETE" "/sites/{id}" Scope (Site Delete) "Take a site out of use." => sites::delete;
+    "POST" "/sites/{id}/webhook-secret/regenerate" Scope (Site Update) "Give a site a new webhook secret, shown once." => sites::regenerate_secret;
+    "GET" "/provider-types" Public "List the kinds of providers and what each needs." => providers::kinds;
+    "GET" "/providers" Scope (Provider Read) "List providers, with secrets masked." => providers::list;
+    "POST" "/providers" Scope (Provider Create) "Set up a provider." => providers::create;
+    "GET" "/providers/{id}" Scope (Provider Read) "Get a provider, with secrets masked." => providers::get;
+    "PUT" "/providers/{id}" Scope (Provider Update) "Change a provider's label or credentials." => providers::update;
+    "DELETE" "/providers/{id}" Scope (Provider Delete) "Delete a provider." => providers::delete;
+    "POST" "/providers/{id}/toggle" Scope (Provider Update) "Enable or disable a provider." => providers::toggle;
+    "POST" "/providers/{id}/test" Scope (Provider Update) "Ask the provider whether it takes the credentials." => providers::test;
+    "POST" "/checkouts/{siteId}/create" Scope (Checkout Create) "Create a checkout and the link to its page." => checkouts::create;
+    "GET" "/checkouts" Scope (Checkout Read) "List checkouts." => checkouts::list;
+    "GET" "/checkouts/{id}" Scope (Checkout Read) "Get a checkout." => checkouts::get;
+    "PATCH" "/checkouts/{id}" Scope (Checkout Update) "Change a checkout's metadata." => checkouts::update;
+    "POST" "/checkouts/{id}/expire" Scope (Checkout Update) "Close a checkout early." => checkouts::expire;
+    "GET" "/transactions" Scope (Transaction Read) "List transactions." => transactions::list;
+    "GET" "/transactions/{id}" Scope (Transaction Read) "Get a transaction with its timeline." => transactions::get;
+    "PUT" "/transactions/{id}" Scope (Transaction Update) "Change a transaction's metadata." => transactions::update;
+    "POST" "/transactions/{id}/refund" Scope (Transaction Execute) "Refund a transaction in full or in part." => transactions::refund;
+    "POST" "/transactions/{id}/cancel" Scope (Transaction Execute) "Cancel a transaction that is not captured." => transactions::cancel;
+    "POST" "/transactions/{id}/ipn/retry" Scope (Transaction Execute) "Send the latest notice again." => transactions::retry_notice;
+];
+
+/// The Main Backend.
+pub static PUBLIC_ROUTES: &[Endpoint] = routes![
+    "GET" "/checkouts/{id}" Public "Get what a checkout's page shows." => public::session;
+    "POST" "/transactions/create" Public "Submit a payment for a checkout." => public::pay;
+    "GET" "/transactions/{id}/status" Public "Get a transaction's status." => public::status;
+    "POST" "/transactions/{id}/cancel" Public "Give up before the money is taken." => public::cancel;
+    "POST" "/transactions/{id}/mark-pending" Public "Say that the payer has left for the provider's page." => public::mark_pending;
+];

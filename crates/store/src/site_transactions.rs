@@ -1,0 +1,114 @@
+//! Attempts as the Admin API lists them, and what shops were told of them.
+
+use crate::attempts;
+use crate::error::StoreError;
+use crate::numbered_page::{Conditions, NumberedPage, NumberedQuery, numbered};
+use crate::params;
+use crate::tx::{ToParam, Tx};
+use domain::attempt::Attempt;
+use domain::currency::Currency;
+use domain::id::{Core, CustomerId, PaymentId, ProviderId, StorefrontId};
+use domain::scope::Scope;
+use domain::site_transaction::SiteStatus;
+use domain::time::Timestamp;
+
+/// Which transactions a list shows.
+#[derive(Clone, Debug, Default)]
+pub struct TransactionFilter {
+    pub status: Option<SiteStatus>,
+    pub site: Option<StorefrontId>,
+    pub client: Option<CustomerId>,
+    pub provider: Option<ProviderId>,
+    pub checkout: Option<PaymentId>,
+    pub external_reference: Option<String>,
+    pub currency: Option<Currency>,
+    pub from: Option<Timestamp>,
+    pub to: Option<Timestamp>,
+}
+
+/// The same rule as `domain::site_transaction::status`, of `attempts a`; a test compares the two.
+const fn condition(status: SiteStatus) -> &'static str {
+    match status {
+        SiteStatus::Initiated => "a.status IN ('submitted', 'requires_action') AND a.redirected = 0",
+        SiteStatus::PendingProvider => {
+            "(a.status IN ('processing', 'authorised') OR (a.status IN ('submitted', 'requires_action') \
+             AND a.redirected = 1))"
+        }
+        SiteStatus::Succeeded => "a.status = 'captured' AND a.amount_refunded < a.amount_captured",
+        SiteStatus::Refunded => "a.status = 'captured' AND a.amount_refunded >= a.amount_captured",
+        SiteStatus::Failed => "a.status = 'failed'",
+        SiteStatus::Cancelled => "a.status IN ('canceled', 'expired')",
+        SiteStatus::Chargeback => "1 = 0",
+    }
+}
+
+/// A page of a merchant's attempts, whichever surface made them, newest first.
+pub fn list(
+    tx: &mut Tx<'_>,
+    scope: Scope,
+    filter: &TransactionFilter,
+    query: NumberedQuery,
+) -> Result<NumberedPage<Attempt>, StoreError> {
+    let mut from = "attempts a".to_owned();
+    let mut conditions = Conditions::new();
+    conditions.and("a.merchant =", scope.merchant.param());
+    conditions.and("a.live =", scope.mode.param());
+    if let Some(status) = filter.status {
+        conditions.and_plain(condition(status));
+    }
+    if let Some(provider) = &filter.provider {
+        conditions.and("a.provider =", provider.param());
+    }
+    if let Some(checkout) = &filter.checkout {
+        conditions.and("a.payment =", checkout.param());
+    }
+    if let Some(currency) = &filter.currency {
+        conditions.and("a.currency =", currency.param());
+    }
+    if let Some(at) = &filter.from {
+        conditions.and("a.created_at >=", at.param());
+    }
+    if let Some(at) = &filter.to {
+        conditions.and("a.created_at <=", at.param());
+    }
+    if filter.site.is_some() || filter.client.is_some() {
+        from.push_str(" JOIN payments p ON p.id = a.payment");
+        if let Some(site) = &filter.site {
+            conditions.and("p.storefront =", site.param());
+        }
+        if let Some(client) = &filter.client {
+            conditions.and("p.customer =", client.param());
+        }
+    }
+    if let Some(reference) = &filter.external_reference {
+        from.push_str(" JOIN site_checkouts s ON s.payment = a.payment");
+        conditions.and("s.merchant =", scope.merchant.param());
+        conditions.and("s.live =", scope.mode.param());
+        conditions.and("s.external_reference =", reference.param());
+    }
+    let columns: Vec<String> = attempts::COLUMNS.split(", ").map(|c| format!("a.{}", c.trim())).collect();
+    let order = "a.created_at DESC, a.id DESC";
+    numbered(tx, &columns.join(", "), &from, conditions, order, query, attempts::attempt)
+}
+
+/// What the shop was last told of the transactions of a payment.
+pub fn told(tx: &mut Tx<'_>, payment: PaymentId) -> Result<Vec<(Core, SiteStatus, i64)>, StoreError> {
+    let sql = "SELECT object, status, version FROM site_transactions WHERE payment = ?1 ORDER BY object";
+    tx.all(sql, params![payment], |r| Ok((r.next()?, r.next()?, r.next()?)))
+}
+
+/// Writes down what the shop is told. The caller holds the payment's row lock.
+pub fn tell(
+    tx: &mut Tx<'_>,
+    payment: PaymentId,
+    object: Core,
+    status: SiteStatus,
+    version: i64,
+) -> Result<(), StoreError> {
+    tx.execute(
+        "INSERT INTO site_transactions (object, payment, status, version) VALUES (?1, ?2, ?3, ?4) \
+         ON CONFLICT (object) DO UPDATE SET status = excluded.status, version = excluded.version",
+        params![object, payment, status, version],
+    )?;
+    Ok(())
+}
