@@ -19,7 +19,6 @@ use engine::{Caller, IdempotentRequest, wall_clock};
 use std::time::Duration;
 use tokio::time::Instant;
 use web::body::BodyRefusal;
-use web::card_testing::peer_ip;
 use web::middleware::show_limits;
 use web::params::{Params, echo_name};
 use web::rate_limit::{ANONYMOUS, Verdict, address_key};
@@ -491,7 +490,7 @@ impl Exchange<'_> {
             path,
             params,
             request_id,
-            ip: peer_ip(&self.parts.extensions),
+            ip: web::client::ip(&self.parts.extensions),
             idempotency,
             route_path,
         })

@@ -48,7 +48,7 @@ impl Network {
             None => (text, None),
         };
         let ip: IpAddr = address.parse().map_err(|_| NetworkError::Address)?;
-        let Some(length) = length else { return Ok(Network(IpNet::from(ip.to_canonical()))) };
+        let Some(length) = length else { return Ok(Network::host(ip)) };
         let max = if ip.is_ipv4() { 32 } else { 128 };
         let wrong = NetworkError::Length { max };
         // `u8::from_str` takes a plus sign and zeros in front, which would give a network two spellings.
@@ -62,6 +62,11 @@ impl Network {
             });
         }
         Ok(Network(unmapped(net)))
+    }
+
+    /// The network of one address.
+    pub fn host(ip: IpAddr) -> Network {
+        Network(IpNet::from(ip.to_canonical()))
     }
 
     /// Reads networks with commas between; spaces around them do not count, and nothing is an empty list.

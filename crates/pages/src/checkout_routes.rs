@@ -27,7 +27,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use url::form_urlencoded;
 use web::App;
-use web::card_testing::{Card, Held, RETRY_AFTER_S, declined, peer_ip};
+use web::card_testing::{Card, Held, RETRY_AFTER_S, declined};
 use web::rate_limit::address_key;
 
 const PAGE: &str = "/payment/{code}";
@@ -258,7 +258,7 @@ async fn take_form(
         // A form of no page of ours.
         return Ok(again(&view, StatusCode::OK, Problems::default(), None));
     }
-    let method = match method_of(app, &view, &fields, peer_ip(&head.extensions)).await {
+    let method = match method_of(app, &view, &fields, web::client::ip(&head.extensions)).await {
         Ok(method) => method,
         Err(Unusable::Problems(problems)) => {
             return Ok(again(&view, StatusCode::UNPROCESSABLE_ENTITY, problems, None));

@@ -26,7 +26,7 @@ pub(crate) struct Routers {
 impl Routers {
     pub fn new(app: &App, health: &Health, metrics: &Arc<Metrics>) -> Routers {
         let finish = |router: Router, apology| {
-            let router = web::middleware::wrap(router, apology);
+            let router = web::middleware::wrap_behind(router, apology, app.proxies.clone());
             router.layer(from_fn_with_state(metrics.clone(), metrics::record))
         };
         let with_health =

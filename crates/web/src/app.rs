@@ -1,7 +1,9 @@
 //! What every surface's handlers share.
 
 use crate::card_testing::{Guard, Settings};
+use crate::client::Proxies;
 use crate::rate_limit::Limiter;
+use crate::rate_limit::windows::{self, WindowLimiter};
 use domain::scope::Scope;
 use engine::Engine;
 use std::sync::Arc;
@@ -17,14 +19,39 @@ pub struct Urls {
 pub struct App {
     pub engine: Engine,
     pub limiter: Arc<Limiter>,
+    /// Of the Admin API.
+    pub admin_limits: Arc<WindowLimiter>,
+    /// Of the Main Backend.
+    pub main_limits: Arc<WindowLimiter>,
     pub card_testing: Arc<Guard>,
+    pub proxies: Arc<Proxies>,
     pub urls: Arc<Urls>,
 }
 
 impl App {
     pub fn new(engine: Engine, urls: Urls) -> App {
         let card_testing = Arc::new(Guard::new(Settings::default()));
-        App { engine, limiter: Arc::new(Limiter::new()), card_testing, urls: Arc::new(urls) }
+        let limits = || Arc::new(WindowLimiter::new(windows::Settings::default()));
+        App {
+            engine,
+            limiter: Arc::new(Limiter::new()),
+            admin_limits: limits(),
+            main_limits: limits(),
+            card_testing,
+            proxies: Arc::default(),
+            urls: Arc::new(urls),
+        }
+    }
+
+    /// The same with other limits for the Admin API and the Main Backend, and without their counts.
+    pub fn with_window_limits(self, settings: &windows::Settings) -> App {
+        let limiter = || Arc::new(WindowLimiter::new(settings.clone()));
+        App { admin_limits: limiter(), main_limits: limiter(), ..self }
+    }
+
+    /// The same behind proxies that are believed.
+    pub fn with_proxies(self, proxies: Proxies) -> App {
+        App { proxies: Arc::new(proxies), ..self }
     }
 
     /// The same with other bounds against card testing, and without its counts.

@@ -9,7 +9,6 @@
 mod breaker;
 mod windows;
 
-use crate::Peer;
 use breaker::Breakers;
 use domain::card_testing::CardTestingAlert;
 use domain::payment::PaymentStatus;
@@ -17,7 +16,7 @@ use domain::scope::Scope;
 use domain::time::{HOUR, Timestamp};
 use engine::Vault;
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use windows::Windows;
@@ -198,11 +197,6 @@ pub const fn declined(after: PaymentStatus) -> Option<bool> {
             None
         }
     }
-}
-
-/// The address that a request came from; unspecified when the listener did not tell.
-pub fn peer_ip(extensions: &axum::http::Extensions) -> IpAddr {
-    extensions.get::<Peer>().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0.ip())
 }
 
 /// The network that an address belongs to. `None` for addresses that are no payer's: this machine's and

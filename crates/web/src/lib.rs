@@ -4,10 +4,12 @@
 pub mod app;
 pub mod body;
 pub mod card_testing;
+pub mod client;
 pub mod credentials;
 pub mod middleware;
 pub mod params;
 pub mod rate_limit;
 
 pub use app::{App, Urls};
-pub use middleware::{KnownLimits, Peer, RequestId, RouteName};
+pub use client::Proxies;
+pub use middleware::{KnownLimits, Peer, RequestId, RouteName, ShownId};
