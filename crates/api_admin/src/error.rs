@@ -50,9 +50,14 @@ impl ApiError {
 
     /// 404: there is no such object for this caller.
     pub fn not_found(kind: &str, id: &str) -> ApiError {
-        let message =
-            format!("There is no {kind} {}. Check the id, and that the key's organisation and mode are its.", echo(id));
-        ApiError { missing: Some(id.to_owned()), ..ApiError::new(StatusCode::NOT_FOUND, "not_found", message) }
+        let message = format!(
+            "There is no {kind} {}. Check the id, and that the key's organisation and mode are its.",
+            echo(id)
+        );
+        ApiError {
+            missing: Some(id.to_owned()),
+            ..ApiError::new(StatusCode::NOT_FOUND, "not_found", message)
+        }
     }
 
     pub fn field(mut self, field: &str) -> ApiError {
@@ -112,29 +117,38 @@ impl From<Error> for ApiError {
         match e {
             Error::NotFound { kind, id } => ApiError::not_found(kind, &id),
             Error::Missing { param, kind, id } => {
-                let message = format!("{param} names no {kind} of this organisation and mode: {}.", echo(&id));
-                ApiError { missing: Some(id), ..ApiError::new(StatusCode::NOT_FOUND, "not_found", message) }.field(&param)
+                let message =
+                    format!("{param} names no {kind} of this organisation and mode: {}.", echo(&id));
+                ApiError { missing: Some(id), ..ApiError::new(StatusCode::NOT_FOUND, "not_found", message) }
+                    .field(&param)
             }
             Error::Invalid { param, code, message } => {
                 ApiError { field: param, ..ApiError::unprocessable(code, message) }
             }
             Error::Payment { refusal, .. } => refused(&refusal),
             Error::Refund { refusal, .. } => refund_refused(refusal),
-            Error::Payout { .. } => ApiError::conflict("payout_refused", "The payout cannot be made or changed."),
+            Error::Payout { .. } => {
+                ApiError::conflict("payout_refused", "The payout cannot be made or changed.")
+            }
             Error::Card { decline, param } => {
                 let error = ApiError::new(StatusCode::PAYMENT_REQUIRED, "card_declined", decline.message);
                 ApiError { field: param.map(str::to_owned), ..error }
             }
-            Error::NotYet { param, what } => {
-                ApiError::unprocessable("not_supported", format!("This test method needs {what}, which is not offered."))
-                    .field(&param)
-            }
+            Error::NotYet { param, what } => ApiError::unprocessable(
+                "not_supported",
+                format!("This test method needs {what}, which is not offered."),
+            )
+            .field(&param),
             Error::IdempotencyMismatch { key } => ApiError::conflict(
                 "idempotency_key_reused",
-                format!("The Idempotency-Key {} was used for another request. Use a new one.", echo(key.trim())),
+                format!(
+                    "The Idempotency-Key {} was used for another request. Use a new one.",
+                    echo(key.trim())
+                ),
             ),
             Error::IdempotencyInUse { .. } => {
-                let message = "The first request with this Idempotency-Key has not ended. Repeat it in a moment.";
+                let message =
+                    "The first request with this Idempotency-Key has not ended. Repeat it in a moment.";
                 ApiError { retry_after: Some(1), ..ApiError::conflict("idempotency_key_in_use", message) }
             }
             Error::ProviderNotConfigured => ApiError::conflict(
@@ -144,21 +158,27 @@ impl From<Error> for ApiError {
             ),
             Error::FeeNotConfigured { currency } => ApiError::unprocessable(
                 "fee_not_configured",
-                format!("The organisation's fee group has no rule for {currency}. The operator has to add one."),
+                format!(
+                    "The organisation's fee group has no rule for {currency}. The operator has to add one."
+                ),
             )
             .field("currency"),
-            Error::Limit { what, max } => {
-                ApiError::conflict("limit_exceeded", format!("There may be at most {max} {what}. Delete one first."))
-            }
+            Error::Limit { what, max } => ApiError::conflict(
+                "limit_exceeded",
+                format!("There may be at most {max} {what}. Delete one first."),
+            ),
             Error::InUse { kind, message } => {
                 ApiError::conflict("resource_in_use", format!("This {kind} cannot be deleted: {message}."))
             }
             Error::Conflict { code, message } => ApiError::conflict(code, message),
-            Error::NameTaken { param, name } => {
-                ApiError::conflict("already_exists", format!("There is another one with {param} {}.", echo(&name)))
-                    .field(&param)
+            Error::NameTaken { param, name } => ApiError::conflict(
+                "already_exists",
+                format!("There is another one with {param} {}.", echo(&name)),
+            )
+            .field(&param),
+            Error::GateCancel(_) => {
+                ApiError::conflict("transaction_ended", "This transaction cannot be cancelled.")
             }
-            Error::GateCancel(_) => ApiError::conflict("transaction_ended", "This transaction cannot be cancelled."),
             Error::Clock(_) => ApiError::conflict("test_clock", "The test clock cannot be moved so."),
             Error::ChallengeGone => ApiError::not_found("challenge", ""),
             Error::WebhookEndpointDisabled(_) => {
@@ -193,7 +213,9 @@ pub(crate) fn refused(refusal: &Refusal) -> ApiError {
             let message = match status {
                 PaymentStatus::Succeeded => "The money was taken. Refund the transaction instead.".to_owned(),
                 PaymentStatus::Canceled => "The payment has ended.".to_owned(),
-                PaymentStatus::Processing => "The provider has not answered yet. Wait for its result.".to_owned(),
+                PaymentStatus::Processing => {
+                    "The provider has not answered yet. Wait for its result.".to_owned()
+                }
                 other => format!("The payment's state ({other}) does not allow this."),
             };
             ApiError::conflict("unexpected_state", message)
@@ -204,9 +226,10 @@ pub(crate) fn refused(refusal: &Refusal) -> ApiError {
         Refusal::MethodKindNotAllowed { kind } => {
             ApiError::unprocessable("method_not_offered", format!("This checkout cannot be paid by {kind}."))
         }
-        Refusal::CurrencyNotSupported { kind, currency } => {
-            ApiError::unprocessable("method_not_offered", format!("A payment by {kind} cannot be in {currency}."))
-        }
+        Refusal::CurrencyNotSupported { kind, currency } => ApiError::unprocessable(
+            "method_not_offered",
+            format!("A payment by {kind} cannot be in {currency}."),
+        ),
         Refusal::MethodMissing
         | Refusal::MethodOfOtherCustomer { .. }
         | Refusal::MethodUsedUp
@@ -221,9 +244,10 @@ pub(crate) fn refused(refusal: &Refusal) -> ApiError {
 
 fn refund_refused(refusal: RefundRefusal) -> ApiError {
     match refusal {
-        RefundRefusal::NotCaptured { .. } => {
-            ApiError::conflict("transaction_not_paid", "Nothing was taken by this transaction, so nothing can be refunded.")
-        }
+        RefundRefusal::NotCaptured { .. } => ApiError::conflict(
+            "transaction_not_paid",
+            "Nothing was taken by this transaction, so nothing can be refunded.",
+        ),
         RefundRefusal::Busy => refused(&Refusal::Busy),
         RefundRefusal::AlreadyRefunded => {
             ApiError::conflict("already_refunded", "This transaction has been refunded in full.")
@@ -235,9 +259,13 @@ fn refund_refused(refusal: RefundRefusal) -> ApiError {
         .field("amount"),
         RefundRefusal::BalanceInsufficient { short } => ApiError::conflict(
             "balance_insufficient",
-            format!("The organisation's balance is {short} short of this refund. Wait until pending funds are available."),
+            format!(
+                "The organisation's balance is {short} short of this refund. Wait until pending funds are available."
+            ),
         ),
-        RefundRefusal::TooMany => ApiError::conflict("limit_exceeded", "This transaction has too many refunds."),
+        RefundRefusal::TooMany => {
+            ApiError::conflict("limit_exceeded", "This transaction has too many refunds.")
+        }
     }
 }
 
@@ -260,9 +288,11 @@ mod tests {
 
     #[test]
     fn fields_are_named_as_in_json() {
-        for (param, field) in
-            [("amount", "amount"), ("items[0][unitPrice]", "items[0].unitPrice"), ("billingAddress[country]", "billingAddress.country")]
-        {
+        for (param, field) in [
+            ("amount", "amount"),
+            ("items[0][unitPrice]", "items[0].unitPrice"),
+            ("billingAddress[country]", "billingAddress.country"),
+        ] {
             assert_eq!(dotted(param), field);
         }
     }

@@ -3,7 +3,7 @@
 
 use crate::callers::{self, Identity};
 use crate::error::ApiError;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use domain::id::{Core, TypedId};
 use domain::scope::Scope;
 use engine::{By, Call, Engine, IdempotentRequest, NumberedQuery, Reply, ReplySpec};
@@ -21,7 +21,6 @@ pub(crate) struct Common {
     pub request_id: String,
     /// Where the request came from.
     pub ip: IpAddr,
-    pub headers: HeaderMap,
     pub idempotency: Option<IdempotentRequest>,
 }
 
@@ -150,7 +149,9 @@ impl PageOf {
         let limit = reader.integer("limit", 1, i64::MAX)?.unwrap_or(LIMIT_DEFAULT).min(LIMIT_MAX);
         let page = reader.integer("page", 1, i64::MAX)?.unwrap_or(1);
         if (page - 1).saturating_mul(limit) > OFFSET_MAX {
-            let message = format!("page is {page}; a list can be read up to {OFFSET_MAX} rows deep. Narrow it by its filters.");
+            let message = format!(
+                "page is {page}; a list can be read up to {OFFSET_MAX} rows deep. Narrow it by its filters."
+            );
             return Err(ApiError::invalid("page_too_deep", message).field("page"));
         }
         Ok(PageOf { page, limit })

@@ -3,7 +3,7 @@
 use crate::error::ApiError;
 use crate::handlers::{api_keys, checkouts, organizations, providers, sites, system_keys, transactions};
 use crate::public;
-use crate::request::{Answer, Anonymous, Global, Organized, Scoped};
+use crate::request::{Anonymous, Answer, Global, Organized, Scoped};
 use domain::access::{Action, Resource};
 use std::future::Future;
 use std::pin::Pin;

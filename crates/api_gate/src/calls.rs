@@ -119,6 +119,7 @@ fn new_transaction(signed: &Signed, create: Create) -> Result<NewTransaction, Ga
         reference: Some(create.payment_id.clone()),
         items: create.order.iter().filter_map(|line| item(line, currency)).collect(),
         leave: LeaveUrls {
+            pending: None,
             success: create.redirect.success,
             fail: create.redirect.fail,
             back: create.redirect.back,

@@ -67,7 +67,9 @@ pub fn is_color(text: &str) -> bool {
 /// The provider that payments of a site go to, of all that the merchant has, oldest first: the site's default, else
 /// the first that it offers, as far as they are enabled. A storefront without a facet offers all.
 pub fn choose_provider<'p>(facet: Option<&SiteFacet>, all: &'p [Provider]) -> Option<&'p Provider> {
-    let offered = |p: &&Provider| p.enabled && facet.is_none_or(|f| f.providers.is_empty() || f.providers.contains(&p.id));
+    let offered = |p: &&Provider| {
+        p.enabled && facet.is_none_or(|f| f.providers.is_empty() || f.providers.contains(&p.id))
+    };
     let named = facet.and_then(|f| f.default_provider);
     all.iter().filter(offered).find(|p| Some(p.id) == named).or_else(|| {
         // In the site's own order, where it has one.

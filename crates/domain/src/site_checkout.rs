@@ -57,7 +57,8 @@ pub struct Party {
 impl Party {
     /// Both names as one.
     pub fn name(&self) -> Option<String> {
-        let names: Vec<&str> = [&self.first_name, &self.last_name].into_iter().flatten().map(String::as_str).collect();
+        let names: Vec<&str> =
+            [&self.first_name, &self.last_name].into_iter().flatten().map(String::as_str).collect();
         (!names.is_empty()).then(|| names.join(" "))
     }
 }

@@ -50,7 +50,9 @@ impl SiteStatus {
 /// The status of an attempt.
 pub fn status(attempt: &Attempt) -> SiteStatus {
     match attempt.status {
-        AttemptStatus::Submitted | AttemptStatus::RequiresAction if attempt.redirected => SiteStatus::PendingProvider,
+        AttemptStatus::Submitted | AttemptStatus::RequiresAction if attempt.redirected => {
+            SiteStatus::PendingProvider
+        }
         AttemptStatus::Submitted | AttemptStatus::RequiresAction => SiteStatus::Initiated,
         AttemptStatus::Processing | AttemptStatus::Authorised => SiteStatus::PendingProvider,
         AttemptStatus::Captured if attempt.amount_refunded >= attempt.amount_captured => SiteStatus::Refunded,

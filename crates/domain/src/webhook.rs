@@ -181,8 +181,14 @@ mod tests {
         }
         assert_eq!(next_attempt(&RETRY_DELAYS_S, 11, now, 500, false, None), None);
         assert_eq!(next_attempt(&RETRY_DELAYS_S, 1, now, 500, true, None), Some(Timestamp(OVERLOAD_WAIT_US)));
-        assert_eq!(next_attempt(&RETRY_DELAYS_S, 1, now, 500, false, Some(90 * MICROS)), Some(Timestamp(90 * MICROS)));
-        assert_eq!(next_attempt(&RETRY_DELAYS_S, 1, now, 500, false, Some(1_000 * HOUR)), Some(Timestamp(24 * HOUR)));
+        assert_eq!(
+            next_attempt(&RETRY_DELAYS_S, 1, now, 500, false, Some(90 * MICROS)),
+            Some(Timestamp(90 * MICROS))
+        );
+        assert_eq!(
+            next_attempt(&RETRY_DELAYS_S, 1, now, 500, false, Some(1_000 * HOUR)),
+            Some(Timestamp(24 * HOUR))
+        );
         assert_eq!(next_attempt(&RETRY_DELAYS_S, 2, now, 500, false, Some(1)), Some(Timestamp(30 * MICROS)));
     }
 }

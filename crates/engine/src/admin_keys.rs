@@ -4,7 +4,7 @@ use crate::call::By;
 use crate::error::Error;
 use crate::settings::STALE;
 use crate::{Engine, ids};
-use domain::access::Grant;
+use domain::access::{Grant, Resource};
 use domain::admin_key::{AdminKey, KEYS_MAX, split_key};
 use domain::audit::AuditKind;
 use domain::id::{AdminKeyId, MerchantId};
@@ -53,6 +53,15 @@ pub struct AdminKeyChanges {
     pub networks: Option<Vec<Network>>,
 }
 
+/// What every system key may do: administer the instance, and act within organisations that it names.
+pub fn system_grants() -> Vec<Grant> {
+    Resource::ALL
+        .iter()
+        .filter(|r| **r != Resource::UserProfile)
+        .map(|r| Grant { resource: *r, action: None })
+        .collect()
+}
+
 fn digest(secret: &str) -> [u8; 32] {
     Sha256::digest(secret.as_bytes()).into()
 }
@@ -88,7 +97,8 @@ impl Engine {
                     store::merchants::lock_mode(tx, domain::scope::Scope { merchant, mode: new.mode })?;
                 }
                 let owner = merchant.map(|merchant| (merchant, new.mode));
-                let valid = store::admin_keys::all(tx, owner)?.iter().filter(|k| k.revoked_at.is_none()).count();
+                let valid =
+                    store::admin_keys::all(tx, owner)?.iter().filter(|k| k.revoked_at.is_none()).count();
                 if valid >= KEYS_MAX {
                     return Err(Error::Limit { what: "keys of an organisation and mode", max: KEYS_MAX });
                 }
@@ -100,7 +110,9 @@ impl Engine {
                     grants: new.grants.clone(),
                     networks: new.networks.clone(),
                     last4: last4(&secret),
-                    created_by: by.as_ref().map_or_else(|| crate::audit::OPERATOR.to_owned(), |b| b.actor.to_string()),
+                    created_by: by
+                        .as_ref()
+                        .map_or_else(|| crate::audit::OPERATOR.to_owned(), |b| b.actor.to_string()),
                     created_at: engine.now(),
                     last_used_at: None,
                     revoked_at: None,
@@ -216,7 +228,11 @@ impl Engine {
         overlap: i64,
     ) -> Result<(AdminKey, String), Error> {
         if !(0..=KEY_OVERLAP_US).contains(&overlap) {
-            return Err(Error::invalid("overlapSeconds", "overlap_invalid", "overlapSeconds must be 0 to 604800"));
+            return Err(Error::invalid(
+                "overlapSeconds",
+                "overlap_invalid",
+                "overlapSeconds must be 0 to 604800",
+            ));
         }
         let secret = ids::secret_text(SECRET_CHARS);
         let (engine, kept) = (self.clone(), secret.clone());

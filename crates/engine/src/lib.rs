@@ -40,7 +40,7 @@ pub mod views;
 pub mod webhook_endpoints;
 
 pub use call::{Actor, By, Call, Caller, IdempotentRequest, RenderReply, Reply, ReplySpec};
-pub use connectors::{ChallengeAnswer, MethodInput, Tokenised};
+pub use connectors::{ChallengeAnswer, ConnectorProfile, MethodInput, Tokenised};
 pub use error::Error;
 pub use ids::wall_clock;
 pub use provider::MethodChoice;
@@ -52,6 +52,7 @@ pub use store::numbered_page::{NumberedPage, NumberedQuery};
 pub use store::page::{Cursor, Page, PageQuery};
 pub use store::site_checkouts::CheckoutFilter;
 pub use store::site_transactions::TransactionFilter;
+pub use store::webhooks::DeliveryAttempt;
 pub use vault::Vault;
 pub use views::Views;
 

@@ -3,7 +3,7 @@
 use crate::Engine;
 use crate::emit::News;
 use crate::error::Error;
-use crate::gate::{Target, Telling, Callbacks};
+use crate::gate::{Callbacks, Target, Telling};
 use domain::attempt::Attempt;
 use domain::checkout::Checkout;
 use domain::event::EventType;
@@ -21,7 +21,9 @@ impl Engine {
         payment: &Payment,
         checkout: &Checkout,
     ) -> Result<Option<Callbacks>, Error> {
-        let Some(facts) = store::site_checkouts::of_payment(tx, payment.scope, payment.id)? else { return Ok(None) };
+        let Some(facts) = store::site_checkouts::of_payment(tx, payment.scope, payment.id)? else {
+            return Ok(None);
+        };
         let Some(url) = facts.ipn_url else { return Ok(None) };
         let told = store::site_transactions::told(tx, payment.id)?;
         let attempts = store::attempts::of_payment(tx, payment.scope, payment.id)?;

@@ -8,6 +8,7 @@
 use crate::call::{Call, Reply, ReplySpec};
 use crate::emit::Cause;
 use crate::error::Error;
+use crate::providers::provider_of;
 use crate::settings::Settings;
 use crate::view::{Outcome, View, payment_view};
 use crate::{Engine, ids};
@@ -15,7 +16,9 @@ use connectors::{
     AuthoriseOrder, ChallengeAnswer, ChangeOrder, Connector, MethodInput, PayoutOrder, RefundOrder,
     TokeniseRefusal, Tokenised,
 };
-use domain::id::{AttemptId, ClockId, JobId, PaymentId, PaymentMethodId, PayoutId, RefundId, TypedId};
+use domain::id::{
+    AttemptId, ClockId, JobId, PaymentId, PaymentMethodId, PayoutId, RefundId, StorefrontId, TypedId,
+};
 use domain::outcome::{AuthoriseOutcome, ChangeOutcome, PayoutOutcome};
 use domain::payment::OperationKind;
 use domain::payment_method::PaymentMethod;
@@ -329,6 +332,31 @@ impl Engine {
     /// Turns card or account data, or the name of a ready-made test method, into a method's facts.
     pub async fn tokenise(&self, scope: Scope, input: &MethodInput<'_>) -> Result<Tokenised, Error> {
         let connector = self.default_connector(scope).await?;
+        self.tokenise_by(&*connector, scope, input)
+    }
+
+    /// The same by the provider of a storefront's payments.
+    pub async fn tokenise_at(
+        &self,
+        scope: Scope,
+        storefront: StorefrontId,
+        input: &MethodInput<'_>,
+    ) -> Result<Tokenised, Error> {
+        let settings = self.settings(scope).await?;
+        if storefront == settings.mode.storefront {
+            return self.tokenise(scope, input).await;
+        }
+        let provider = self.store.read(move |tx| provider_of(tx, scope, storefront)).await?;
+        let connector = provider.and_then(|p| self.connectors.get(&p.connector));
+        self.tokenise_by(&*connector.ok_or(Error::ProviderNotConfigured)?, scope, input)
+    }
+
+    fn tokenise_by(
+        &self,
+        connector: &dyn Connector,
+        scope: Scope,
+        input: &MethodInput<'_>,
+    ) -> Result<Tokenised, Error> {
         let merchant = scope.merchant;
         connector.tokenise(input, &|number| self.vault.card_fingerprint(merchant, number)).map_err(
             |refusal| match refusal {

@@ -171,8 +171,11 @@ impl Engine {
                 store::merchants::lock_mode(tx, scope)?;
                 let provider = present(tx, scope, id)?;
                 let mut sites = store::sites::all(tx, scope)?.into_iter();
-                if let Some(site) = sites.find(|s| s.default_provider == Some(id) || s.providers.contains(&id)) {
-                    let message = format!("the site {} uses it; change the site first", site.storefront.0.hex());
+                if let Some(site) =
+                    sites.find(|s| s.default_provider == Some(id) || s.providers.contains(&id))
+                {
+                    let message =
+                        format!("the site {} uses it; change the site first", site.storefront.0.hex());
                     return Err(Error::InUse { kind: "provider", message });
                 }
                 store::providers::delete(tx, id, engine.now())?;
@@ -217,14 +220,16 @@ impl Engine {
         if credentials.is_empty() {
             return Ok(None);
         }
-        let text = serde_json::to_string(credentials).map_err(|e| Error::Internal(format!("credentials: {e}")))?;
+        let text =
+            serde_json::to_string(credentials).map_err(|e| Error::Internal(format!("credentials: {e}")))?;
         self.vault.seal(&context(id), text.as_bytes()).map(Some)
     }
 
     fn open_credentials(&self, tx: &mut Tx<'_>, id: ProviderId) -> Result<Credentials, Error> {
         let Some(sealed) = store::providers::credentials(tx, id)? else { return Ok(Vec::new()) };
         let text = self.vault.open(&context(id), &sealed)?;
-        serde_json::from_slice(&text).map_err(|_| Error::Internal("stored credentials cannot be read".to_owned()))
+        serde_json::from_slice(&text)
+            .map_err(|_| Error::Internal("stored credentials cannot be read".to_owned()))
     }
 
     fn audit_provider(
@@ -252,7 +257,8 @@ fn checked(profile: &ConnectorProfile, stored: Credentials, new: &Credentials) -
         if !profile.fields.iter().any(|f| f.name == name) {
             let known: Vec<&str> = profile.fields.iter().map(|f| f.name).collect();
             let shown: String = name.chars().take(40).collect();
-            let message = format!("config.{shown} is not known; {} takes: {}", profile.title, known.join(", "));
+            let message =
+                format!("config.{shown} is not known; {} takes: {}", profile.title, known.join(", "));
             return Err(Error::invalid("config", "credential_unknown", message));
         }
         if value.len() > CREDENTIAL_MAX || value.chars().any(char::is_control) {
@@ -284,6 +290,10 @@ fn shown(profile: &ConnectorProfile, credentials: &Credentials) -> Credentials {
 /// A secret by its last characters, if what is hidden is longer than what is shown.
 fn masked(value: &str) -> String {
     let chars: Vec<char> = value.chars().collect();
-    let end = if chars.len() > 3 * SHOWN_CHARS { chars[chars.len() - SHOWN_CHARS..].iter().collect() } else { String::new() };
+    let end = if chars.len() > 3 * SHOWN_CHARS {
+        chars[chars.len() - SHOWN_CHARS..].iter().collect()
+    } else {
+        String::new()
+    };
     format!("••••{end}")
 }

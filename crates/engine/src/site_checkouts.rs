@@ -87,7 +87,10 @@ impl Engine {
                 capture_method: CaptureMethod::Automatic,
                 customer,
                 method: MethodChoice::Keep,
-                details: PaymentDetails { payment_method_types: kinds(new.currency), ..PaymentDetails::default() },
+                details: PaymentDetails {
+                    payment_method_types: kinds(new.currency),
+                    ..PaymentDetails::default()
+                },
                 metadata: new.metadata.clone(),
                 confirm: false,
             };
@@ -123,7 +126,8 @@ impl Engine {
             store::checkouts::insert(tx, &checkout)?;
             store::site_checkouts::insert(tx, &facts)?;
             let created = [News::new(EventType::PaymentIntentCreated, payment.id.core())];
-            let snapshot = Snapshot { payment: Some(payment_view(tx, payment.clone())?), ..Snapshot::default() };
+            let snapshot =
+                Snapshot { payment: Some(payment_view(tx, payment.clone())?), ..Snapshot::default() };
             let at = payment.created_at;
             engine.emit(tx, scope, &cause, at, snapshot, &created)?;
             Ok(View::SiteCheckout(Box::new(SiteCheckoutView {
@@ -192,7 +196,12 @@ impl Engine {
     }
 
     /// Changes the merchant's own notes on a checkout.
-    pub async fn change_site_checkout<M>(&self, call: &Call, id: PaymentId, metadata: M) -> Result<Reply, Error>
+    pub async fn change_site_checkout<M>(
+        &self,
+        call: &Call,
+        id: PaymentId,
+        metadata: M,
+    ) -> Result<Reply, Error>
     where
         M: Fn(&mut Metadata) -> Result<(), Error> + Send + 'static,
     {
@@ -258,7 +267,9 @@ pub(crate) fn site_checkout_view(tx: &mut Tx<'_>, checkout: Checkout) -> Result<
 /// when there was none.
 pub(crate) fn fill_transaction(leave: &mut LeaveUrls, payment: PaymentId, attempt: Option<AttemptId>) {
     let id = attempt.map_or_else(|| payment.0.hex(), |attempt| attempt.0.hex());
-    for url in [&mut leave.success, &mut leave.fail, &mut leave.back, &mut leave.pending].into_iter().flatten() {
+    for url in
+        [&mut leave.success, &mut leave.fail, &mut leave.back, &mut leave.pending].into_iter().flatten()
+    {
         *url = url.replace(TRANSACTION_PLACE, &id);
     }
 }
@@ -273,7 +284,11 @@ fn kinds(currency: Currency) -> Vec<MethodKind> {
 
 fn page_details(new: &NewSiteCheckout) -> CheckoutDetails {
     let line = |item: &SiteItem| {
-        let text = if item.quantity == 1 { item.name.clone() } else { format!("{} × {}", item.quantity, item.name) };
+        let text = if item.quantity == 1 {
+            item.name.clone()
+        } else {
+            format!("{} × {}", item.quantity, item.name)
+        };
         Item { text: plain(&text), amount: item.quantity.checked_mul(item.unit_price) }
     };
     let billing = new.billing.clone().unwrap_or_default();

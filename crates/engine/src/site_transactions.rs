@@ -100,13 +100,19 @@ impl Engine {
     async fn payment_of(&self, scope: Scope, id: PaymentId) -> Result<domain::payment::Payment, Error> {
         self.store
             .read(move |tx| {
-                store::payments::get(tx, scope, id)?.ok_or_else(|| Error::Internal(format!("{id} is missing")))
+                store::payments::get(tx, scope, id)?
+                    .ok_or_else(|| Error::Internal(format!("{id} is missing")))
             })
             .await
     }
 
     /// Changes the merchant's own notes on a transaction's payment.
-    pub async fn change_site_transaction<M>(&self, call: &Call, id: AttemptId, metadata: M) -> Result<Reply, Error>
+    pub async fn change_site_transaction<M>(
+        &self,
+        call: &Call,
+        id: AttemptId,
+        metadata: M,
+    ) -> Result<Reply, Error>
     where
         M: Fn(&mut Metadata) -> Result<(), Error> + Send + 'static,
     {
@@ -125,7 +131,12 @@ impl Engine {
     ///
     /// # Errors
     /// [`Error::Conflict`] for one that does not wait for the payer.
-    pub async fn mark_redirected(&self, scope: Scope, id: AttemptId, request: &str) -> Result<Attempt, Error> {
+    pub async fn mark_redirected(
+        &self,
+        scope: Scope,
+        id: AttemptId,
+        request: &str,
+    ) -> Result<Attempt, Error> {
         let (engine, cause) = (self.clone(), Cause::request(request));
         self.store
             .write(move |tx| {
@@ -135,7 +146,8 @@ impl Engine {
                 if attempt.redirected {
                     return Ok(attempt);
                 }
-                let waits = payment.status == PaymentStatus::RequiresAction && payment.latest_attempt == Some(id);
+                let waits =
+                    payment.status == PaymentStatus::RequiresAction && payment.latest_attempt == Some(id);
                 if !waits || !attempt.status.is_open() {
                     let message = "This transaction does not wait for the payer.".to_owned();
                     return Err(Error::Conflict { code: "transaction_not_waiting", message });
@@ -161,9 +173,10 @@ impl Engine {
                 present(tx, scope, id)?;
                 let notices = store::webhooks::notices_of(tx, scope, id.core(), TIMELINE_ROWS)?;
                 let Some(latest) = notices.last() else {
-                    let message = "No notice was sent for this transaction: its checkout has no ipnUrl, or nothing \
+                    let message =
+                        "No notice was sent for this transaction: its checkout has no ipnUrl, or nothing \
                                    has happened yet."
-                        .to_owned();
+                            .to_owned();
                     return Err(Error::Conflict { code: "no_notice", message });
                 };
                 store::webhooks::requeue(tx, latest.id, engine.now())?;

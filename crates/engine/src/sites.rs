@@ -122,7 +122,8 @@ impl Engine {
                 let site = present(tx, scope, id)?;
                 let mode = store::merchants::mode(tx, scope)?;
                 if mode.is_some_and(|mode| mode.storefront == id) {
-                    let message = "it is the organisation's first site, which payments without a site use".to_owned();
+                    let message =
+                        "it is the organisation's first site, which payments without a site use".to_owned();
                     return Err(Error::InUse { kind: "site", message });
                 }
                 store::sites::delete(tx, id, engine.now())?;
@@ -176,7 +177,14 @@ impl Engine {
         detail: String,
     ) -> Result<(), Error> {
         let scope = site.storefront.scope;
-        self.audit_by(tx, by, kind, (Some(scope.merchant), Some(scope.mode)), site.storefront.id.0.hex(), detail)
+        self.audit_by(
+            tx,
+            by,
+            kind,
+            (Some(scope.merchant), Some(scope.mode)),
+            site.storefront.id.0.hex(),
+            detail,
+        )
     }
 }
 
@@ -221,7 +229,9 @@ fn apply(
         facet.ipn_version = version;
     }
     let own = store::providers::all(tx, storefront.scope)?;
-    for (param, ids) in [("providerIds", &facet.providers[..]), ("defaultProviderId", facet.default_provider.as_slice())] {
+    for (param, ids) in
+        [("providerIds", &facet.providers[..]), ("defaultProviderId", facet.default_provider.as_slice())]
+    {
         if let Some(foreign) = ids.iter().find(|id| !own.iter().any(|p| p.id == **id)) {
             return Err(Error::missing(param, "provider", foreign.0.hex()));
         }

@@ -2,7 +2,9 @@
 
 use crate::Engine;
 use crate::error::Error;
-use crate::view::{ChargeView, DeliveryView, EventView, PaymentView, Snapshot, payment_view};
+use crate::view::{
+    ChargeView, DeliveryView, EventView, PaymentView, SiteTransactionView, Snapshot, payment_view,
+};
 use domain::balance::{BalanceTransaction, CurrencyBalance};
 use domain::customer::Customer;
 use domain::event::Event;
@@ -77,6 +79,16 @@ impl<'a, 't> Views<'a, 't> {
             Some(event) => event_view(self.tx, event).map(Some),
             None => Ok(None),
         }
+    }
+
+    /// A transaction of the Admin API.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if there is none.
+    pub fn site_transaction(&mut self, id: AttemptId) -> Result<SiteTransactionView, Error> {
+        let attempt = store::attempts::get(self.tx, self.scope, id)?;
+        let attempt = attempt.ok_or_else(|| Error::not_found("transaction", id.0.hex()))?;
+        crate::site_transactions::site_transaction_view(self.tx, attempt)
     }
 
     /// What the merchant has, per currency.

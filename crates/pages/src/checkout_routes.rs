@@ -39,12 +39,14 @@ const FIELDS_MAX: usize = 20;
 /// Longest code of a page.
 const CODE_MAX: usize = 64;
 
+/// The page of every checkout stands at both addresses; its links name the one that was handed out.
 pub(crate) fn router() -> Router<App> {
-    Router::new()
-        .route(PAGE, get(show).post(pay))
-        .route(CANCEL, post(cancel))
-        .route(STATUS, get(status))
-        .route(SIMULATED, get(show_simulated).post(answer_simulated))
+    let page = Router::new()
+        .route("/{code}", get(show).post(pay))
+        .route("/{code}/cancel", post(cancel))
+        .route("/{code}/status", get(status))
+        .route("/{code}/simulated/{challenge}", get(show_simulated).post(answer_simulated));
+    Router::new().nest("/payment", page.clone()).nest("/checkout", page)
 }
 
 /// The fields of a form or query, the first of each name.
@@ -109,7 +111,7 @@ fn see_other(path: &str) -> Response {
 /// The page itself. What a form came to is shown there and not in the answer to the POST: the result leaves for
 /// the shop, and the way back from there would meet a page that the browser may neither keep nor send for again.
 fn home(view: &CheckoutView, locale: Locale) -> String {
-    format!("{}?locale={}", Address::Payment(&view.checkout.code).path(), locale.tag())
+    format!("{}?locale={}", Address::of(&view.checkout.code).path(), locale.tag())
 }
 
 /// Addresses that do not exist, per peer. Real ones are never counted, so a payer is not held up by whoever
@@ -324,7 +326,7 @@ async fn method_of(
         email: details.payer_email.clone(),
         ..BillingDetails::default()
     };
-    let scope = view.scope;
+    let (scope, storefront) = (view.scope, view.payment.storefront);
     let tokenised = match fields.method() {
         Some(MethodKind::Card) => {
             let now = year_and_month(engine.now());
@@ -337,7 +339,7 @@ async fn method_of(
             };
             let number = Some(Card::Number(card.number.expose()));
             app.card_testing.admit(ip, number, scope, engine.now()).map_err(|Held| Unusable::Held)?;
-            match engine.tokenise(scope, &input).await {
+            match engine.tokenise_at(scope, storefront, &input).await {
                 Ok(tokenised) => tokenised,
                 Err(error) => {
                     if matches!(error, Error::Card { .. }) {
@@ -352,7 +354,7 @@ async fn method_of(
             if billing.email.is_none() {
                 billing.email = Some(entered.email.trim().to_owned());
             }
-            engine.tokenise(scope, &MethodInput::Iban(&iban)).await.map_err(|e| match e {
+            engine.tokenise_at(scope, storefront, &MethodInput::Iban(&iban)).await.map_err(|e| match e {
                 Error::Card { .. } => {
                     let problem =
                         if scope.mode.is_live() { Problem::IbanCheck } else { Problem::IbanNotTest };
@@ -361,12 +363,12 @@ async fn method_of(
                 other => other.into(),
             })?
         }
-        Some(MethodKind::Paypal) => engine.tokenise(scope, &MethodInput::Paypal).await?,
+        Some(MethodKind::Paypal) => engine.tokenise_at(scope, storefront, &MethodInput::Paypal).await?,
         Some(MethodKind::ApplePay) if view.wallets => {
-            engine.tokenise(scope, &MethodInput::Wallet(Wallet::ApplePay)).await?
+            engine.tokenise_at(scope, storefront, &MethodInput::Wallet(Wallet::ApplePay)).await?
         }
         Some(MethodKind::GooglePay) if view.wallets => {
-            engine.tokenise(scope, &MethodInput::Wallet(Wallet::GooglePay)).await?
+            engine.tokenise_at(scope, storefront, &MethodInput::Wallet(Wallet::GooglePay)).await?
         }
         _ => return Err(Unusable::Refused(Decline::NotConfirmed)),
     };

@@ -86,7 +86,7 @@ fn with_checkout<T>(
         details.items.iter().map(|item| Item { text: &item.text, amount: item.amount }).collect();
     let methods = methods(view);
     show(Checkout {
-        address: Address::Payment(&view.checkout.code),
+        address: Address::of(&view.checkout.code),
         locale: shown.locale,
         merchant_name: &view.shop_name,
         test_mode: !view.scope.mode.is_live(),
@@ -105,6 +105,7 @@ fn with_checkout<T>(
             success: details.leave.success.as_deref(),
             fail: details.leave.fail.as_deref(),
             back: details.leave.back.as_deref(),
+            pending: details.leave.pending.as_deref(),
         },
         request_id: shown.request_id,
         state,
@@ -230,7 +231,7 @@ fn decline_of(view: &CheckoutView) -> Option<Decline> {
 fn challenge_href(view: &CheckoutView, locale: Locale) -> Option<String> {
     let action = view.payment.next_action.as_ref()?;
     let path = if is_simulated(view) {
-        format!("/payment/{}/simulated/{}", view.checkout.code, action.code)
+        format!("{}/simulated/{}", Address::of(&view.checkout.code).path(), action.code)
     } else {
         format!("/3ds/{}", action.code)
     };

@@ -89,7 +89,7 @@ async fn answered_before(app: &App, code: String, locale: Option<Locale>) -> Res
 fn after_answer(view: &ChallengeView, answer: ChallengeAnswer, locale: Option<Locale>) -> Response {
     match &view.checkout {
         Some(code) => {
-            let page = Address::Payment(code).path();
+            let page = Address::of(code).path();
             let page = locale.map_or(page.clone(), |locale| format!("{page}?locale={}", locale.tag()));
             (StatusCode::SEE_OTHER, [(header::LOCATION, page)]).into_response()
         }

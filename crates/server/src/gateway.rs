@@ -179,7 +179,10 @@ pub async fn start_with(store: Store, options: GatewayOptions) -> anyhow::Result
     };
     let shared_urls = Arc::new(urls.clone());
     let sandbox = Sandbox::new(store.clone(), options.sandbox_settle_us);
-    let renderers = vec![(api_v2::SURFACE, api_v2::reply_renderer(shared_urls.clone()))];
+    let renderers = vec![
+        (api_v2::SURFACE, api_v2::reply_renderer(shared_urls.clone())),
+        (api_admin::SURFACE, api_admin::reply_renderer(shared_urls.clone())),
+    ];
     let vault = options.sealing_key.vault();
     let connectors = Connectors::default().with(Arc::new(sandbox));
     let engine = Engine::new(store.clone(), connectors, vault, options.engine, renderers).await;
@@ -210,6 +213,7 @@ fn event_renderer(urls: Arc<Urls>) -> Arc<RenderEvent> {
             let signing = api_gate::Signing { secret, variant: *variant, dialect: *dialect };
             api_gate::callback_body(&urls, event, &signing)
         }
+        BodyKind::Ipn { version, delivery } => api_admin::notice_body(event, *version, *delivery),
     })
 }
 

@@ -37,7 +37,11 @@ impl Routers {
         };
         let admin = health::routes(health.clone())
             .merge(metrics::routes(metrics.clone(), health.clone()))
+            .merge(api_admin::admin_router(app.clone()))
             .fallback(async |request: Request| not_found(&request));
+        let public = api_admin::public_router(app.clone())
+            .layer(from_fn(move |request, next| deadline(REQUEST_TIME, api_admin::apology, request, next)))
+            .fallback_service(bounded(pages::router(app.clone()), pages::apology));
         Routers {
             api: finish(
                 with_health(
@@ -46,8 +50,8 @@ impl Routers {
                 ),
                 api_apology,
             ),
-            admin: finish(bounded(admin, api_v2::apology), api_v2::apology),
-            public: finish(with_health(bounded(pages::router(app.clone()), pages::apology)), pages::apology),
+            admin: finish(bounded(admin, api_admin::apology), api_admin::apology),
+            public: finish(with_health(public), public_apology),
             stripe: finish(with_health(with_limits(api_v2::root_router(app.clone()))), api_v2::apology),
         }
     }
@@ -59,6 +63,15 @@ fn api_apology(unanswered: &Unanswered<'_>) -> Response {
         api_gate::apology(unanswered)
     } else {
         api_v2::apology(unanswered)
+    }
+}
+
+/// The same on the public listener: the Main Backend beside the pages.
+fn public_apology(unanswered: &Unanswered<'_>) -> Response {
+    if unanswered.path.starts_with("/api/") {
+        api_admin::apology(unanswered)
+    } else {
+        pages::apology(unanswered)
     }
 }
 

@@ -54,12 +54,7 @@ pub fn insert(tx: &mut Tx<'_>, e: &Event) -> Result<(), StoreError> {
 }
 
 /// Up to `limit` events about one object, oldest first.
-pub fn of_object(
-    tx: &mut Tx<'_>,
-    scope: Scope,
-    object: Core,
-    limit: i64,
-) -> Result<Vec<Event>, StoreError> {
+pub fn of_object(tx: &mut Tx<'_>, scope: Scope, object: Core, limit: i64) -> Result<Vec<Event>, StoreError> {
     let rest = "events WHERE object = ?1 AND merchant = ?2 AND live = ?3 ORDER BY id LIMIT ?4";
     tx.all(&select(COLUMNS, rest), params![object, scope.merchant, scope.mode, limit], event)
 }

@@ -297,9 +297,8 @@ pub fn journals_of(
     for journal in &mut journals {
         let sql = "SELECT a.kind, e.amount FROM entries e JOIN ledger_accounts a ON a.id = e.account \
                    WHERE e.journal = ?1 ORDER BY e.line";
-        journal.entries = tx.all(sql, params![journal.id], |r| {
-            Ok(PostedEntry { account: r.next()?, amount: r.next()? })
-        })?;
+        journal.entries =
+            tx.all(sql, params![journal.id], |r| Ok(PostedEntry { account: r.next()?, amount: r.next()? }))?;
     }
     Ok(journals)
 }

@@ -51,7 +51,8 @@ pub fn insert(tx: &mut Tx<'_>, p: &Provider, credentials: Option<&[u8]>) -> Resu
 
 /// Writes everything about a provider that can change but its credentials.
 pub fn update(tx: &mut Tx<'_>, p: &Provider) -> Result<(), StoreError> {
-    let (checked_at, check_error) = (p.check.as_ref().map(|c| c.at), p.check.as_ref().and_then(|c| c.error.as_deref()));
+    let (checked_at, check_error) =
+        (p.check.as_ref().map(|c| c.at), p.check.as_ref().and_then(|c| c.error.as_deref()));
     tx.execute(
         "UPDATE providers SET name = ?1, enabled = ?2, shown = ?3, checked_at = ?4, check_error = ?5, \
          updated_at = ?6 WHERE id = ?7",

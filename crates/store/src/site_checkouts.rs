@@ -100,7 +100,9 @@ pub fn list(
         }
         match filter.expired {
             Some(true) => conditions.and_plain("p.cancellation_reason = 'expired'"),
-            Some(false) => conditions.and_plain("(p.cancellation_reason IS NULL OR p.cancellation_reason <> 'expired')"),
+            Some(false) => {
+                conditions.and_plain("(p.cancellation_reason IS NULL OR p.cancellation_reason <> 'expired')")
+            }
             None => {}
         }
     }

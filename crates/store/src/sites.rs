@@ -7,7 +7,8 @@ use domain::scope::Scope;
 use domain::site::SiteFacet;
 use domain::time::Timestamp;
 
-const COLUMNS: &str = "storefront, merchant, live, branding, providers, default_provider, ipn_version, deleted_at";
+const COLUMNS: &str =
+    "storefront, merchant, live, branding, providers, default_provider, ipn_version, deleted_at";
 
 fn facet(row: &mut Row<'_>) -> Result<SiteFacet, StoreError> {
     Ok(SiteFacet {
@@ -82,6 +83,9 @@ pub fn set_secret(tx: &mut Tx<'_>, id: StorefrontId, sealed: &[u8]) -> Result<()
 /// Takes a site out of use; what it has goes on.
 pub fn delete(tx: &mut Tx<'_>, id: StorefrontId, now: Timestamp) -> Result<(), StoreError> {
     tx.execute("UPDATE sites SET deleted_at = ?1 WHERE storefront = ?2", params![now, id])?;
-    tx.execute("UPDATE storefronts SET status = 'disabled', updated_at = ?1 WHERE id = ?2", params![now, id])?;
+    tx.execute(
+        "UPDATE storefronts SET status = 'disabled', updated_at = ?1 WHERE id = ?2",
+        params![now, id],
+    )?;
     Ok(())
 }

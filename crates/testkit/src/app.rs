@@ -49,6 +49,7 @@ pub struct TestApp {
     pub store: Store,
     pub urls: Arc<Urls>,
     api: Router,
+    admin: Router,
     pages: Router,
     pub merchant: MerchantId,
     /// Secret and publishable keys of both modes.
@@ -76,7 +77,10 @@ impl TestApp {
             Arc::new(Urls { api: "http://api.test".to_owned(), public: "http://public.test".to_owned() });
         let sandbox = Sandbox::new(store.clone(), options.settle_us);
         let connectors = Connectors::default().with(Arc::new(sandbox));
-        let renderers = vec![(api_v2::SURFACE, api_v2::reply_renderer(urls.clone()))];
+        let renderers = vec![
+            (api_v2::SURFACE, api_v2::reply_renderer(urls.clone())),
+            (api_admin::SURFACE, api_admin::reply_renderer(urls.clone())),
+        ];
         let engine =
             Engine::new(store.clone(), connectors, Vault::new(&MASTER_KEY), options.options, renderers)
                 .await
@@ -85,10 +89,12 @@ impl TestApp {
         let limits = axum::middleware::from_fn_with_state(app.clone(), api_v2::know_limits);
         let v2 = api_v2::router(app.clone()).layer(limits);
         let api = web::middleware::wrap(v2.merge(api_gate::router(app.clone())), api_v2::apology);
-        let pages = web::middleware::wrap(pages::router(app), pages::apology);
+        let admin = web::middleware::wrap(api_admin::admin_router(app.clone()), api_admin::apology);
+        let pages = api_admin::public_router(app.clone()).fallback_service(pages::router(app));
+        let pages = web::middleware::wrap(pages, pages::apology);
         let (merchant, keys) = new_merchant(&engine, "Test shop", options.tier).await;
         let [sk, pk, sk_live, pk_live] = keys;
-        TestApp { engine, store, urls, api, pages, merchant, sk, pk, sk_live, pk_live }
+        TestApp { engine, store, urls, api, admin, pages, merchant, sk, pk, sk_live, pk_live }
     }
 
     pub fn scope(&self) -> Scope {
@@ -107,7 +113,12 @@ impl TestApp {
         send(self.api.clone(), request).await
     }
 
-    /// A request to the hosted pages.
+    /// A request to the Admin API.
+    pub async fn admin(&self, request: Request<Body>) -> Answer {
+        send(self.admin.clone(), request).await
+    }
+
+    /// A request to the hosted pages, or to the Main Backend.
     pub async fn page(&self, request: Request<Body>) -> Answer {
         send(self.pages.clone(), request).await
     }
@@ -218,6 +229,7 @@ pub fn event_renderer(urls: Arc<Urls>) -> Arc<RenderEvent> {
             let signing = api_gate::Signing { secret, variant: *variant, dialect: *dialect };
             api_gate::callback_body(&urls, event, &signing)
         }
+        BodyKind::Ipn { version, delivery } => api_admin::notice_body(event, *version, *delivery),
     })
 }
 

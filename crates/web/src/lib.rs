@@ -9,6 +9,7 @@ pub mod credentials;
 pub mod middleware;
 pub mod params;
 pub mod rate_limit;
+pub mod url;
 
 pub use app::{App, Urls};
 pub use client::Proxies;

@@ -7,7 +7,7 @@ use domain::money::{DecimalError, parse_major};
 use domain::text::{multi_line, single_line};
 use web::params::Value;
 
-use super::{Errors, Policy, checks};
+use super::{Errors, Policy};
 use crate::signature::{Number, SignedBody, is_blank};
 
 /// Names of one field in a block: its own, then those of the other dialect.
@@ -152,7 +152,7 @@ impl<'b> Input<'b> {
     /// An address. White space is refused in all of them.
     pub fn url(&mut self, block: &str, names: Names, fragment: bool) -> Option<String> {
         let http_loopback = self.policy.http_loopback;
-        self.checked(block, names, |text| checks::url(text, http_loopback, fragment))
+        self.checked(block, names, |text| web::url::check(text, http_loopback, fragment))
     }
 
     /// An integer, as a number or as a string of digits.

@@ -19,11 +19,11 @@ use domain::time::Timestamp;
 use sha2::{Digest, Sha256};
 use web::params::Value;
 
-pub use checks::URL_MAX;
 pub use errors::Errors;
 use input::{Input, Names, lookup};
 pub use recurring::Recurring;
 pub use stored::{stored_payout, stored_request};
+pub use web::url::URL_MAX;
 
 use crate::signature::{Number, SignedBody, Variant, fold};
 

@@ -27,8 +27,9 @@ fn types(r: &mut Reader<'_>) -> Result<Vec<EventType>, ApiError> {
     let mut types = Vec::new();
     for pattern in &patterns {
         let before = types.len();
-        types
-            .extend(EventType::ALL.iter().filter(|t| !t.of_other_surface() && pattern_matches(pattern, t.as_str())));
+        types.extend(
+            EventType::ALL.iter().filter(|t| !t.of_other_surface() && pattern_matches(pattern, t.as_str())),
+        );
         if types.len() == before {
             let shown = echo(pattern);
             let message = format!(

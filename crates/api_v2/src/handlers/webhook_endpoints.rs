@@ -24,7 +24,8 @@ fn enabled_events(r: &mut Reader<'_>) -> Result<Option<Vec<String>>, ApiError> {
         return Err(r.invalid("enabled_events", "parameter_invalid_empty", message).into());
     }
     for pattern in &listed {
-        let known = EventType::ALL.iter().any(|t| !t.of_other_surface() && pattern_matches(pattern, t.as_str()));
+        let known =
+            EventType::ALL.iter().any(|t| !t.of_other_surface() && pattern_matches(pattern, t.as_str()));
         if !known {
             let shown = echo(pattern);
             let message = format!(

@@ -7,9 +7,8 @@ pub mod cards;
 pub mod payouts;
 
 use crate::{
-    ConnectorProfile, CredentialField,
-    Answer, AuthoriseOrder, ChallengeAnswer, ChangeOrder, Connector, MethodInput, PayoutOrder, RefundOrder,
-    TokeniseRefusal, Tokenised,
+    Answer, AuthoriseOrder, ChallengeAnswer, ChangeOrder, Connector, ConnectorProfile, CredentialField,
+    MethodInput, PayoutOrder, RefundOrder, TokeniseRefusal, Tokenised,
 };
 use cards::{Challenge, Line, RefundBehaviour, TestCard};
 use domain::outcome::{Approval, AuthoriseOutcome, ChangeOutcome, Decline, PayoutOutcome, RiskLevel};
@@ -387,7 +386,8 @@ impl Connector for Sandbox {
     }
 
     fn check(&self, credentials: Vec<(String, String)>) -> Answer<'_, Result<(), String>> {
-        let refused = credentials.iter().any(|(name, value)| name == "apiKey" && !value.starts_with(GOOD_KEY));
+        let refused =
+            credentials.iter().any(|(name, value)| name == "apiKey" && !value.starts_with(GOOD_KEY));
         Box::pin(async move {
             if refused {
                 return Err(format!("the sandbox takes keys that begin with {GOOD_KEY}, and no key at all"));

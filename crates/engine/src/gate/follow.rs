@@ -204,8 +204,7 @@ impl Engine {
         if shared && let Some(known) = store::webhooks::direct(tx, storefront, origin)? {
             return Ok(known);
         }
-        let endpoint =
-            self.gate_endpoint(scope, storefront, EndpointKind::Direct, origin.to_owned());
+        let endpoint = self.gate_endpoint(scope, storefront, EndpointKind::Direct, origin.to_owned());
         store::webhooks::insert(tx, &endpoint, &[])?;
         Ok(endpoint.id)
     }

@@ -1,4 +1,4 @@
-//! The payment page, `/payment/{uuid}`: what is owed, and the ways to pay it.
+//! The payment page, `/payment/{uuid}` or `/checkout/{code}`: what is owed, and the ways to pay it.
 //!
 //! Pure: plain values in, a finished [`Page`] out. The addresses that its links and forms use, below the
 //! page's own: a GET with `?method=` and `?locale=`; a POST to it to pay; a POST to `/cancel`; a GET of
@@ -29,8 +29,15 @@ use crate::Page;
 pub enum Address<'a> {
     /// `/payment/{uuid}`
     Payment(&'a str),
-    /// `/checkout/{code}`; no route leads here yet.
+    /// `/checkout/{code}`
     Checkout(&'a str),
+}
+
+impl<'a> Address<'a> {
+    /// Where the page with this code lives: Gate's codes are uuids, and no other has a hyphen.
+    pub fn of(code: &'a str) -> Address<'a> {
+        if code.contains('-') { Address::Payment(code) } else { Address::Checkout(code) }
+    }
 }
 
 impl Address<'_> {
@@ -118,6 +125,8 @@ pub struct Item<'a> {
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Leave<'a> {
     pub success: Option<&'a str>,
+    /// When what was handed in is settled later; as `back` if `None`.
+    pub pending: Option<&'a str>,
     pub fail: Option<&'a str>,
     /// For a payer who leaves, and while the outcome is open.
     pub back: Option<&'a str>,

@@ -103,7 +103,7 @@ fn content<'a>(c: &Checkout<'a>, m: &'static Messages) -> Content<'a> {
         }
         State::Challenge { .. } => (Icon::Neutral, m.bank_title, vec![m.bank_text], None, false),
         State::Submitted { .. } => {
-            (Icon::Success, m.submitted_title, vec![m.submitted_text], leave.back, true)
+            (Icon::Success, m.submitted_title, vec![m.submitted_text], leave.pending, true)
         }
         State::Succeeded => (Icon::Success, m.paid_title, vec![m.paid_text], leave.success, true),
         State::AlreadyPaid => (Icon::Success, m.already_title, vec![m.already_text], leave.success, false),

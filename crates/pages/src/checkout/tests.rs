@@ -49,7 +49,7 @@ fn page_of<'a>(text: &'a str, items: &'a [Item<'a>], state: State<'a>) -> Checko
         methods: &METHODS,
         now: NOW,
         expires_at: Some(NOW.plus(3 * MINUTE)),
-        leave: Leave { success: Some(text), fail: Some(text), back: Some(text) },
+        leave: Leave { success: Some(text), pending: Some(text), fail: Some(text), back: Some(text) },
         request_id: text,
         state,
     }

@@ -93,6 +93,11 @@ impl<'a> Reader<'a> {
         self.entries.iter().find(|(key, _)| key == name).map(|(_, value)| value)
     }
 
+    /// The value of `name` as it was sent, for rules that this module does not know; `null` is as good as absent.
+    pub fn value(&mut self, name: &str) -> Option<&'a Value> {
+        self.take(name)
+    }
+
     /// The value of `name`, which counts as read from now on; `null` is as good as absent.
     pub(super) fn take(&mut self, name: &str) -> Option<&'a Value> {
         self.ignore(name);

@@ -1,0 +1,377 @@
+//! From an HTTP request to a handler and back: who asks, limits, access, body, idempotency. In this order, so that
+//! whoever is refused has cost as little as possible.
+
+use crate::callers::{self, Identity};
+use crate::error::ApiError;
+use crate::request::{Anonymous, Answer, Common, Global, Organized, Scoped};
+use crate::routes::{ADMIN_ROUTES, Access, Endpoint, Handler, PUBLIC_ROUTES};
+use axum::Router;
+use axum::body::Body;
+use axum::extract::rejection::RawPathParamsRejection;
+use axum::extract::{RawPathParams, State};
+use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header, request};
+use axum::response::Response;
+use axum::routing::{MethodFilter, on};
+use domain::limits::IDEMPOTENCY_KEY_CHARS;
+use engine::{IdempotentRequest, wall_clock};
+use web::body::BodyRefusal;
+use web::client;
+use web::middleware::show_limits;
+use web::params::{Params, echo_name};
+use web::rate_limit::windows::WindowLimiter;
+use web::rate_limit::{Verdict, address_key, shown_address};
+use web::{App, KnownLimits, RequestId, RouteName};
+
+static IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+static REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
+
+/// Which of the two backends.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Backend {
+    Admin,
+    Public,
+}
+
+impl Backend {
+    fn limits(self, app: &App) -> &WindowLimiter {
+        match self {
+            Backend::Admin => &app.admin_limits,
+            Backend::Public => &app.main_limits,
+        }
+    }
+}
+
+/// The Admin API: everything below `/api/v1`, and below `/v1`, which is another spelling of it.
+pub fn admin_router(app: App) -> Router {
+    let routes = mount(ADMIN_ROUTES, Backend::Admin)
+        .fallback(unknown_admin)
+        .method_not_allowed_fallback(not_allowed_admin);
+    Router::new().nest("/api/v1", routes.clone()).nest("/v1", routes).with_state(app)
+}
+
+/// The Main Backend: everything below `/api/v1` of the public listener.
+pub fn public_router(app: App) -> Router {
+    let routes = mount(PUBLIC_ROUTES, Backend::Public)
+        .fallback(unknown_public)
+        .method_not_allowed_fallback(not_allowed_public);
+    Router::new().nest("/api/v1", routes).with_state(app)
+}
+
+fn mount(endpoints: &'static [Endpoint], backend: Backend) -> Router<App> {
+    let mut router = Router::new();
+    for endpoint in endpoints {
+        let filter = match endpoint.method {
+            "GET" => MethodFilter::GET,
+            "PUT" => MethodFilter::PUT,
+            "PATCH" => MethodFilter::PATCH,
+            "DELETE" => MethodFilter::DELETE,
+            _ => MethodFilter::POST,
+        };
+        let handler = move |State(app): State<App>, path: RawPath, request: axum::extract::Request| async move {
+            dispatch(app, backend, endpoint, ids(path, endpoint), request).await
+        };
+        router = router.route(endpoint.path, on(filter, handler));
+        if backend == Backend::Public {
+            let preflight = move |State(app): State<App>, path: RawPath, headers: HeaderMap| async move {
+                crate::public::preflight(&app, endpoint, &ids(path, endpoint), &headers).await
+            };
+            router = router.route(endpoint.path, on(MethodFilter::OPTIONS, preflight));
+        }
+    }
+    router
+}
+
+type RawPath = Result<RawPathParams, RawPathParamsRejection>;
+
+/// The ids in the path. What is not UTF-8 is no id: it becomes empty, which no object has.
+fn ids(path: RawPath, endpoint: &Endpoint) -> Vec<String> {
+    match path {
+        Ok(path) => path.iter().map(|(_, value)| value.to_owned()).collect(),
+        Err(_) => vec![String::new(); endpoint.path.matches('{').count()],
+    }
+}
+
+async fn unknown_admin(State(app): State<App>, request: axum::extract::Request) -> Response {
+    nowhere(&app, Backend::Admin, &request)
+}
+
+async fn unknown_public(State(app): State<App>, request: axum::extract::Request) -> Response {
+    nowhere(&app, Backend::Public, &request)
+}
+
+async fn not_allowed_admin(State(app): State<App>, request: axum::extract::Request) -> Response {
+    wrong_method(&app, Backend::Admin, &request)
+}
+
+async fn not_allowed_public(State(app): State<App>, request: axum::extract::Request) -> Response {
+    wrong_method(&app, Backend::Public, &request)
+}
+
+fn nowhere(app: &App, backend: Backend, request: &axum::extract::Request) -> Response {
+    let message = format!(
+        "There is nothing at {} {}. Check the path.",
+        request.method(),
+        echo_name(request.uri().path())
+    );
+    let error = ApiError::new(StatusCode::NOT_FOUND, "route_not_found", message);
+    outside(app, backend, request.extensions(), &error)
+}
+
+fn wrong_method(app: &App, backend: Backend, request: &axum::extract::Request) -> Response {
+    let message = format!("{} is not allowed at this address. Check the method.", request.method());
+    let error = ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message);
+    outside(app, backend, request.extensions(), &error)
+}
+
+/// An answer where no route is: with limits, like every answer.
+fn outside(app: &App, backend: Backend, extensions: &Extensions, error: &ApiError) -> Response {
+    let verdict = anonymous(app, backend, extensions);
+    let id = request_id(extensions);
+    let response = if verdict.allowed { error.response(&id) } else { too_many(&verdict).response(&id) };
+    with_limits(response, &verdict)
+}
+
+fn request_id(extensions: &Extensions) -> String {
+    extensions.get::<RequestId>().map(|r| r.0.clone()).unwrap_or_default()
+}
+
+fn with_limits(mut response: Response, verdict: &Verdict) -> Response {
+    show_limits(response.headers_mut(), verdict);
+    response
+}
+
+fn too_many(verdict: &Verdict) -> ApiError {
+    let message = "Too many requests. Wait as long as Retry-After says.";
+    let error = ApiError::new(StatusCode::TOO_MANY_REQUESTS, "rate_limit_exceeded", message);
+    ApiError { retry_after: Some(verdict.retry_after.max(1)), ..error }
+}
+
+fn anonymous(app: &App, backend: Backend, extensions: &Extensions) -> Verdict {
+    backend.limits(app).take(&address_key(extensions), client::known_ip(extensions), wall_clock().0)
+}
+
+async fn dispatch(
+    app: App,
+    backend: Backend,
+    endpoint: &'static Endpoint,
+    path: Vec<String>,
+    request: axum::extract::Request,
+) -> Response {
+    let (parts, body) = request.into_parts();
+    let id = request_id(&parts.extensions);
+    let exchange = Exchange { app: &app, backend, endpoint, parts: &parts, request_id: &id };
+    let (answer, verdict) = exchange.run(path.clone(), body).await;
+    let mut response = match answer {
+        Ok(answer) => shown(answer),
+        Err(error) => error.response(&id),
+    };
+    if backend == Backend::Public {
+        crate::public::allow_origin(&app, endpoint, &path, &parts.headers, &mut response).await;
+    }
+    response.extensions_mut().insert(RouteName(endpoint.path));
+    with_limits(response, &verdict)
+}
+
+fn shown(answer: Answer) -> Response {
+    let (status, body, replayed) = match answer {
+        Answer::Json(status, value) => (status, value.to_string(), false),
+        Answer::Reply(reply) => {
+            let status = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::OK);
+            (status, reply.body, reply.replayed)
+        }
+    };
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    if replayed {
+        response.headers_mut().insert(REPLAYED.clone(), HeaderValue::from_static("true"));
+    }
+    response
+}
+
+/// One request on its way through.
+struct Exchange<'a> {
+    app: &'a App,
+    backend: Backend,
+    endpoint: &'static Endpoint,
+    parts: &'a request::Parts,
+    request_id: &'a str,
+}
+
+impl Exchange<'_> {
+    async fn run(&self, path: Vec<String>, body: Body) -> (Result<Answer, ApiError>, Verdict) {
+        let extensions = &self.parts.extensions;
+        let identity = match self.identify().await {
+            Ok(identity) => identity,
+            Err(error) => {
+                if error.status == StatusCode::UNAUTHORIZED {
+                    self.app.engine.note_auth_failed(shown_address(extensions));
+                }
+                let verdict = anonymous(self.app, self.backend, extensions);
+                // A failure of ours is told as it is: the caller may well have a good key.
+                let told = verdict.allowed || error.status.is_server_error();
+                return (Err(if told { error } else { too_many(&verdict) }), verdict);
+            }
+        };
+        let verdict = match &identity {
+            Some(identity) => {
+                let from = client::known_ip(extensions);
+                self.backend.limits(self.app).take(&identity.bucket(), from, wall_clock().0)
+            }
+            None => anonymous(self.app, self.backend, extensions),
+        };
+        if let Some(known) = extensions.get::<KnownLimits>() {
+            known.set(verdict);
+        }
+        if !verdict.allowed {
+            return (Err(too_many(&verdict)), verdict);
+        }
+        let answer = self.answer(identity.as_ref(), path, body).await;
+        if let (Err(ApiError { missing: Some(object), .. }), Some(identity)) = (&answer, &identity)
+            && let Ok(callers::Permit { scope: Some(scope) }) = self.permit(identity, None)
+        {
+            let caller = callers::caller(identity, scope);
+            self.app.engine.note_missing(caller, object, self.request_id);
+        }
+        (answer, verdict)
+    }
+
+    /// Who asks; `None` where nobody need say.
+    async fn identify(&self) -> Result<Option<Identity>, ApiError> {
+        if self.endpoint.access == Access::Public {
+            return Ok(None);
+        }
+        if key_in_query(&self.parts.uri) {
+            tracing::warn!("an API key was sent in a query string, where logs keep it: rotate it");
+            self.app.engine.note_key_in_url(shown_address(&self.parts.extensions), self.request_id);
+            return Err(callers::unauthenticated());
+        }
+        let address = client::ip(&self.parts.extensions);
+        callers::identify(self.app, &self.parts.headers, address).await.map(Some)
+    }
+
+    fn permit(&self, identity: &Identity, org: Option<&str>) -> Result<callers::Permit, ApiError> {
+        callers::permit(identity, self.endpoint.access, &self.parts.headers, org)
+    }
+
+    async fn answer(
+        &self,
+        identity: Option<&Identity>,
+        path: Vec<String>,
+        body: Body,
+    ) -> Result<Answer, ApiError> {
+        let org = match self.endpoint.access {
+            Access::Organization(..) => path.first().map(String::as_str),
+            _ => None,
+        };
+        let scope = match identity {
+            Some(identity) => self.permit(identity, org)?.scope,
+            None => None,
+        };
+        let params = self.params(body).await?;
+        let idempotency = match identity {
+            Some(_) if self.endpoint.method == "POST" => self.idempotency(&path, &params)?,
+            _ => None,
+        };
+        let common = Common {
+            app: self.app.clone(),
+            path,
+            params,
+            request_id: self.request_id.to_owned(),
+            ip: client::ip(&self.parts.extensions),
+            idempotency,
+        };
+        match (self.endpoint.handler, identity.cloned(), scope) {
+            (Handler::Public(handler), ..) => handler(Anonymous { common }).await,
+            (Handler::Scoped(handler), Some(identity), Some(scope)) => {
+                handler(Scoped { common, identity, scope }).await
+            }
+            (Handler::Organized(handler), Some(identity), Some(scope)) => {
+                handler(Organized { common, identity, scope }).await
+            }
+            (Handler::Global(handler), Some(identity), _) => handler(Global { common, identity }).await,
+            // A route whose access leads to another kind of request than its handler takes.
+            _ => Err(callers::unauthenticated()),
+        }
+    }
+
+    async fn params(&self, body: Body) -> Result<Params, ApiError> {
+        let query = Params::from_query(self.parts.uri.query().unwrap_or(""))?;
+        let headers = &self.parts.headers;
+        if matches!(self.endpoint.method, "GET" | "DELETE") {
+            return Ok(query);
+        }
+        let unsupported = |message: &str| {
+            ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "content_type_unsupported", message)
+        };
+        let mut encodings = headers.get_all(header::CONTENT_ENCODING).iter();
+        if encodings.any(|encoding| !matches!(encoding.as_bytes(), b"identity" | b"")) {
+            return Err(unsupported("Compressed request bodies are not accepted. Send the body as it is."));
+        }
+        let bytes = web::body::read(body).await.map_err(body_refused)?;
+        if bytes.is_empty() {
+            return Ok(query);
+        }
+        // Anything else could come from a form of another site without a question to us first.
+        if !is_json(headers) {
+            return Err(unsupported("Send the body as JSON, with Content-Type: application/json, once."));
+        }
+        Ok(query.merge(Params::from_json(&bytes)?)?)
+    }
+
+    fn idempotency(&self, path: &[String], params: &Params) -> Result<Option<IdempotentRequest>, ApiError> {
+        let mut values = self.parts.headers.get_all(&IDEMPOTENCY_KEY).iter();
+        let Some(value) = values.next() else { return Ok(None) };
+        let key = value.to_str().unwrap_or_default().trim();
+        let bad = key.is_empty()
+            || key.chars().count() > IDEMPOTENCY_KEY_CHARS
+            || key.chars().any(char::is_control)
+            || domain::card::contains_card_number(key)
+            || values.next().is_some();
+        if bad {
+            let message = "Idempotency-Key must be one plain text of 1 to 255 characters. A random UUID is a good choice.";
+            return Err(ApiError::invalid("idempotency_key_invalid", message));
+        }
+        let mut print = self.app.engine.vault.fingerprint();
+        for part in [crate::SURFACE, self.endpoint.method, self.endpoint.path] {
+            print.part(part.as_bytes());
+        }
+        for id in path {
+            print.part(id.as_bytes());
+        }
+        let mut canonical = Vec::new();
+        params.canonical(&[], &mut |bytes| canonical.extend_from_slice(bytes));
+        print.part(&canonical);
+        // Two leading spaces keep this surface's keys apart from those of REST v2, which are trimmed.
+        Ok(Some(IdempotentRequest { key: format!("  {key}"), fingerprint: print.finish() }))
+    }
+}
+
+fn key_in_query(uri: &Uri) -> bool {
+    let names = ["api_key=", "apiKey=", "key=", "token="];
+    uri.query().is_some_and(|q| q.split('&').any(|p| names.iter().any(|name| p.starts_with(name))))
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let mut kinds = headers.get_all(header::CONTENT_TYPE).iter();
+    let (Some(kind), None) = (kinds.next(), kinds.next()) else { return false };
+    let kind = kind.to_str().unwrap_or("?").to_ascii_lowercase();
+    let (name, rest) = kind.split_once(';').unwrap_or((&kind, ""));
+    let mut charsets = rest.split(';').filter_map(|part| part.trim().strip_prefix("charset="));
+    name.trim() == "application/json" && charsets.all(|charset| charset.trim_matches('"') == "utf-8")
+}
+
+fn body_refused(refusal: BodyRefusal) -> ApiError {
+    let (status, code, message) = match refusal {
+        BodyRefusal::TooLarge => {
+            (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", "The body is larger than 64 KiB. Send less.")
+        }
+        BodyRefusal::TooSlow => {
+            (StatusCode::REQUEST_TIMEOUT, "body_too_slow", "The body did not arrive within 10 seconds.")
+        }
+        BodyRefusal::Broken => {
+            (StatusCode::BAD_REQUEST, "body_broken", "The body could not be read to its end.")
+        }
+    };
+    ApiError::new(status, code, message)
+}

@@ -1,0 +1,9 @@
+//! One file a noun: fields in, engine command, object out.
+
+pub(crate) mod api_keys;
+pub(crate) mod checkouts;
+pub(crate) mod organizations;
+pub(crate) mod providers;
+pub(crate) mod sites;
+pub(crate) mod system_keys;
+pub(crate) mod transactions;
