@@ -145,7 +145,7 @@ async fn method_of(
             if matches!(made, Err(Error::Card { .. })) {
                 app.note_try(scope, true).await;
             }
-            made?
+            made.map_err(|e| not_taken(e, "paymentMethod.card.number"))?
         }
         "sepa_debit" => {
             let text = method.raw_text("iban", 64)?.unwrap_or_default();
@@ -157,7 +157,8 @@ async fn method_of(
                 let message = "A SEPA debit needs paymentMethod.name and paymentMethod.email: the mandate names the payer.";
                 return Err(ApiError::unprocessable("payer_missing", message));
             }
-            engine.tokenise_at(scope, storefront, &MethodInput::Iban(&iban)).await?
+            let made = engine.tokenise_at(scope, storefront, &MethodInput::Iban(&iban)).await;
+            made.map_err(|e| not_taken(e, "paymentMethod.iban"))?
         }
         "paypal" => engine.tokenise_at(scope, storefront, &MethodInput::Paypal).await?,
         _ if !view.wallets => {
@@ -170,6 +171,14 @@ async fn method_of(
         _ => engine.tokenise_at(scope, storefront, &MethodInput::Wallet(Wallet::GooglePay)).await?,
     };
     Ok(engine.new_method(scope, tokenised, billing, Vec::new()))
+}
+
+/// A number that the provider does not take, by the name that it has here.
+fn not_taken(error: Error, field: &str) -> ApiError {
+    match error {
+        Error::Card { .. } => ApiError::from(error).field(field),
+        other => other.into(),
+    }
 }
 
 struct TypedCard {

@@ -112,6 +112,6 @@ pub static PUBLIC_ROUTES: &[Endpoint] = routes![
     "GET" "/checkouts/{id}" Public "Get what a checkout's page shows." => public::session;
     "POST" "/transactions/create" Public "Submit a payment for a checkout." => public::pay;
     "GET" "/transactions/{id}/status" Public "Get a transaction's status." => public::status;
-    "POST" "/transactions/{id}/cancel" Public "Give up before the money is taken." => public::cancel;
     "POST" "/transactions/{id}/mark-pending" Public "Say that the payer has left for the provider's page." => public::mark_pending;
+    "POST" "/transactions/{id}/cancel" Public "Give up before the money is taken." => public::cancel;
 ];

@@ -143,14 +143,14 @@ impl Engine {
                 let payment = present(tx, scope, id)?.payment;
                 let payment = crate::payments::lock(tx, scope, payment)?;
                 let mut attempt = present(tx, scope, id)?;
-                if attempt.redirected {
-                    return Ok(attempt);
-                }
                 let waits =
                     payment.status == PaymentStatus::RequiresAction && payment.latest_attempt == Some(id);
                 if !waits || !attempt.status.is_open() {
                     let message = "This transaction does not wait for the payer.".to_owned();
                     return Err(Error::Conflict { code: "transaction_not_waiting", message });
+                }
+                if attempt.redirected {
+                    return Ok(attempt);
                 }
                 store::attempts::set_redirected(tx, id)?;
                 attempt.redirected = true;

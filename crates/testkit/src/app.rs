@@ -85,7 +85,9 @@ impl TestApp {
             Engine::new(store.clone(), connectors, Vault::new(&MASTER_KEY), options.options, renderers)
                 .await
                 .expect("the engine starts");
-        let app = App::new(engine.clone(), Urls::clone(&urls)).with_card_testing(options.card_testing);
+        let app = App::new(engine.clone(), Urls::clone(&urls))
+            .with_card_testing(options.card_testing)
+            .with_window_limits(&web::rate_limit::windows::Settings::off());
         let limits = axum::middleware::from_fn_with_state(app.clone(), api_v2::know_limits);
         let v2 = api_v2::router(app.clone()).layer(limits);
         let api = web::middleware::wrap(v2.merge(api_gate::router(app.clone())), api_v2::apology);

@@ -7,6 +7,7 @@ mod cluster;
 mod db;
 pub mod gate;
 pub mod kill;
+pub mod office;
 mod random;
 mod receiver;
 pub mod signer;

@@ -75,6 +75,7 @@ fn sample(locale: Locale, state: State<'static>) -> Checkout<'static> {
             success: Some("https://shop.example/thanks"),
             fail: Some("https://shop.example/failed"),
             back: Some("https://shop.example/cart"),
+            pending: None,
         },
         request_id: "req_8XbV2kq0ZrT1",
         state,

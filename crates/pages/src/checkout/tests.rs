@@ -254,6 +254,7 @@ fn results_leave_where_the_merchant_asked() {
         success: Some("https://shop.example/s"),
         fail: Some("https://shop.example/f"),
         back: Some("https://shop.example/r"),
+        pending: Some("https://shop.example/p"),
     };
     for (state, target, departs) in [
         (State::Succeeded, "s", true),
@@ -261,7 +262,7 @@ fn results_leave_where_the_merchant_asked() {
         (State::Failed, "f", true),
         (State::Expired, "f", true),
         (State::Canceled, "f", true),
-        (State::Submitted { mandate_reference: None }, "r", true),
+        (State::Submitted { mandate_reference: None }, "p", true),
     ] {
         let page = checkout(&Checkout { leave, ..page_of("x", ITEMS, state) });
         html_audit::check(&page.html);
@@ -275,6 +276,9 @@ fn results_leave_where_the_merchant_asked() {
     }
     let back_only = Leave { back: leave.back, ..Leave::default() };
     let page = checkout(&Checkout { leave: back_only, ..page_of("x", ITEMS, State::Failed) });
+    assert_eq!(page.refresh.as_deref(), Some("5; url=https://shop.example/r"));
+    let submitted = State::Submitted { mandate_reference: None };
+    let page = checkout(&Checkout { leave: back_only, ..page_of("x", ITEMS, submitted) });
     assert_eq!(page.refresh.as_deref(), Some("5; url=https://shop.example/r"));
 }
 

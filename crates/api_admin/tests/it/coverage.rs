@@ -1,0 +1,297 @@
+//! Every route with every kind of caller. The routes come from the product's own tables: a route without a sample
+//! here fails the test.
+
+use crate::support::{VISA, refused};
+use api_admin::{ADMIN_ROUTES, Access, Endpoint, PUBLIC_ROUTES};
+use http::Method;
+use serde_json::{Value, json};
+use testkit::office::{Office, text};
+use testkit::{Answer, TestApp};
+
+/// Objects of one organisation, and more where a request uses its object up.
+struct Fixtures {
+    organization: String,
+    key: String,
+    key_to_delete: String,
+    key_to_revoke: String,
+    system_key: String,
+    system_key_to_delete: String,
+    system_key_to_revoke: String,
+    site: String,
+    site_to_delete: String,
+    provider: String,
+    provider_to_delete: String,
+    checkout: String,
+    checkout_to_expire: String,
+    session: String,
+    paid: String,
+    to_cancel: String,
+    waiting: (String, String),
+}
+
+impl Fixtures {
+    async fn make(office: &Office) -> Fixtures {
+        let id = |value: Value| text(&value["id"]);
+        let keys = format!("/organizations/{}/api-keys", office.organization);
+        let key = async || {
+            id(office.post(&keys, &json!({ "name": "x", "scopes": ["site:read"] })).await.expect(201))
+        };
+        let system = async || {
+            let body = json!({ "name": "x" });
+            id(office
+                .as_key(&office.system_key, Method::POST, "/system/api-keys", Some(&body))
+                .await
+                .expect(201))
+        };
+        let site = async || id(office.post("/sites", &json!({ "name": "x" })).await.expect(201));
+        let provider =
+            async || id(office.post("/providers", &json!({ "type": "sandbox" })).await.expect(201));
+        let open =
+            async || office.checkout(&json!({ "ipnUrl": "https://shop.example/ipn" })).await.expect(200);
+        let paid = open().await;
+        let paid = id(office.pay(&paid, VISA).await.expect(200));
+        let waiting = async || {
+            let checkout = open().await;
+            let transaction = id(office.pay(&checkout, crate::support::CHALLENGED).await.expect(200));
+            (transaction, text(&checkout["sessionPublicId"]))
+        };
+        let checkout = open().await;
+        Fixtures {
+            organization: office.organization.clone(),
+            key: key().await,
+            key_to_delete: key().await,
+            key_to_revoke: key().await,
+            system_key: system().await,
+            system_key_to_delete: system().await,
+            system_key_to_revoke: system().await,
+            site: site().await,
+            site_to_delete: site().await,
+            provider: provider().await,
+            provider_to_delete: provider().await,
+            session: text(&checkout["sessionPublicId"]),
+            checkout: id(checkout),
+            checkout_to_expire: id(open().await),
+            paid,
+            to_cancel: waiting().await.0,
+            waiting: waiting().await,
+        }
+    }
+}
+
+/// What a valid key of someone else, or of the other mode, gets.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Foreign {
+    /// The address names an object: 404.
+    Hidden,
+    /// A list: 200, with nothing of this organisation in it.
+    Empty,
+    /// Names nothing of anybody.
+    Own,
+}
+
+struct Sample {
+    ids: Vec<String>,
+    body: Value,
+    foreign: Foreign,
+}
+
+/// A valid request for each route; `None` for a route that nobody thought of.
+fn sample(f: &Fixtures, route: &Endpoint) -> Option<Sample> {
+    use Foreign::{Empty, Hidden, Own};
+    let at = |ids: &[&str], foreign, body: Value| {
+        Some(Sample { ids: ids.iter().map(|i| (*i).to_owned()).collect(), body, foreign })
+    };
+    let none = || json!({});
+    let org = f.organization.as_str();
+    match (route.method, route.path) {
+        ("GET", "/organizations" | "/system/api-keys" | "/api-key-scopes" | "/provider-types") => {
+            at(&[], Own, none())
+        }
+        ("POST", "/organizations") => at(&[], Own, json!({ "name": "Another" })),
+        ("GET", "/organizations/{orgId}") => at(&[org], Hidden, none()),
+        ("PUT", "/organizations/{orgId}") => at(&[org], Hidden, json!({ "name": "Renamed" })),
+        ("GET", "/organizations/{orgId}/api-keys") => at(&[org], Hidden, none()),
+        ("POST", "/organizations/{orgId}/api-keys") => {
+            at(&[org], Hidden, json!({ "name": "x", "scopes": ["site:read"] }))
+        }
+        ("GET" | "PUT", "/organizations/{orgId}/api-keys/{id}") => {
+            at(&[org, &f.key], Hidden, json!({ "name": "y" }))
+        }
+        ("DELETE", "/organizations/{orgId}/api-keys/{id}") => at(&[org, &f.key_to_delete], Hidden, none()),
+        ("POST", "/organizations/{orgId}/api-keys/{id}/rotate") => at(&[org, &f.key], Hidden, none()),
+        ("POST", "/organizations/{orgId}/api-keys/{id}/revoke") => {
+            at(&[org, &f.key_to_revoke], Hidden, none())
+        }
+        ("POST", "/system/api-keys") => at(&[], Own, json!({ "name": "x" })),
+        ("GET" | "PUT", "/system/api-keys/{id}") => at(&[&f.system_key], Own, json!({ "name": "y" })),
+        ("DELETE", "/system/api-keys/{id}") => at(&[&f.system_key_to_delete], Own, none()),
+        ("POST", "/system/api-keys/{id}/rotate") => at(&[&f.system_key], Own, none()),
+        ("POST", "/system/api-keys/{id}/revoke") => at(&[&f.system_key_to_revoke], Own, none()),
+        ("GET", "/sites" | "/providers" | "/checkouts" | "/transactions") => at(&[], Empty, none()),
+        ("POST", "/sites") => at(&[], Own, json!({ "name": "x" })),
+        ("POST", "/providers") => at(&[], Own, json!({ "type": "sandbox" })),
+        ("GET" | "PUT", "/sites/{id}") => at(&[&f.site], Hidden, json!({ "name": "y" })),
+        ("DELETE", "/sites/{id}") => at(&[&f.site_to_delete], Hidden, none()),
+        ("POST", "/sites/{id}/webhook-secret/regenerate") => at(&[&f.site], Hidden, none()),
+        ("GET" | "PUT", "/providers/{id}") => at(&[&f.provider], Hidden, json!({ "label": "y" })),
+        ("DELETE", "/providers/{id}") => at(&[&f.provider_to_delete], Hidden, none()),
+        ("POST", "/providers/{id}/toggle") => at(&[&f.provider], Hidden, json!({ "enabled": true })),
+        ("POST", "/providers/{id}/test") => at(&[&f.provider], Hidden, none()),
+        ("POST", "/checkouts/{siteId}/create") => {
+            at(&[&f.site], Hidden, json!({ "amount": 1, "currency": "EUR", "externalReference": "x" }))
+        }
+        ("GET", "/checkouts/{id}") => at(&[&f.checkout], Hidden, none()),
+        ("PATCH", "/checkouts/{id}") => at(&[&f.checkout], Hidden, json!({ "metadata": { "a": "b" } })),
+        ("POST", "/checkouts/{id}/expire") => at(&[&f.checkout_to_expire], Hidden, none()),
+        ("GET" | "PUT", "/transactions/{id}") => at(&[&f.paid], Hidden, json!({ "metadata": { "a": "b" } })),
+        ("POST", "/transactions/{id}/refund") => at(&[&f.paid], Hidden, json!({ "amount": 1 })),
+        ("POST", "/transactions/{id}/cancel") => at(&[&f.to_cancel], Hidden, none()),
+        ("POST", "/transactions/{id}/ipn/retry") => at(&[&f.paid], Hidden, none()),
+        _ => None,
+    }
+}
+
+/// The same for the Main Backend: requests with the checkout's own code.
+fn public_sample(f: &Fixtures, route: &Endpoint) -> Option<Sample> {
+    let at = |ids: &[&str], body: Value| {
+        Some(Sample { ids: ids.iter().map(|i| (*i).to_owned()).collect(), body, foreign: Foreign::Hidden })
+    };
+    let (waiting, session) = (f.waiting.0.as_str(), &f.waiting.1);
+    match (route.method, route.path) {
+        ("GET", "/checkouts/{id}") => at(&[&f.session], Value::Null),
+        ("POST", "/transactions/create") => {
+            at(&[], json!({ "sessionPublicId": f.session, "paymentMethod": { "type": "paypal" } }))
+        }
+        ("GET", "/transactions/{id}/status") => at(&[waiting, session], Value::Null),
+        ("POST", "/transactions/{id}/mark-pending" | "/transactions/{id}/cancel") => {
+            at(&[waiting], json!({ "sessionPublicId": session }))
+        }
+        _ => None,
+    }
+}
+
+fn address(route: &Endpoint, ids: &[String]) -> String {
+    let mut ids = ids.iter();
+    let segments: Vec<&str> = route
+        .path
+        .split('/')
+        .map(|part| if part.starts_with('{') { ids.next().expect("an id").as_str() } else { part })
+        .collect();
+    segments.join("/")
+}
+
+async fn ask(office: &Office, route: &Endpoint, sample: &Sample, key: &str) -> Answer {
+    let method: Method = route.method.parse().expect("a method");
+    let body = if matches!(route.method, "GET" | "DELETE") { None } else { Some(&sample.body) };
+    office.as_key(key, method, &address(route, &sample.ids), body).await
+}
+
+/// A scope that a route does not ask for.
+fn other_scope(access: Access) -> &'static str {
+    match access {
+        Access::Scope(resource, _) | Access::Organization(resource, _) if resource.as_str() == "client" => {
+            "site:read"
+        }
+        _ => "client:read",
+    }
+}
+
+testkit::on_both_engines! {
+    async fn every_route_asks_who_and_what_for(db) {
+        let app = TestApp::start(&db).await;
+        let office = Office::open(&app).await;
+        let fixtures = Fixtures::make(&office).await;
+        let other = office.another("Other shop").await;
+        let live = office.key_of(&office.organization, "live").await;
+        for route in ADMIN_ROUTES {
+            let name = format!("{} {}", route.method, route.path);
+            let sample = sample(&fixtures, route).unwrap_or_else(|| panic!("{name} has no sample"));
+            if route.access == Access::Public {
+                ask(&office, route, &sample, "").await.expect(200);
+                continue;
+            }
+            for nobody in ["", "sk_test_000000000000000000000000.x", app.sk.as_str(), "eyJhbGciOiJub25lIn0.e30."] {
+                refused(ask(&office, route, &sample, nobody).await, 401, "unauthenticated");
+            }
+            let narrow = office.key_with(&office.organization, "test", &[other_scope(route.access)]).await;
+            let code = if matches!(route.access, Access::Global(..)) { "not_permitted" } else { "insufficient_scope" };
+            refused(ask(&office, route, &sample, &narrow).await, 403, code);
+            let foreign = [("another organisation", &other.key), ("live mode", &live)];
+            for (who, key) in foreign {
+                let answer = ask(&office, route, &sample, key).await;
+                let of_organization = matches!(route.access, Access::Organization(..));
+                match sample.foreign {
+                    // An organisation is the same in both modes; what it has in each differs.
+                    Foreign::Hidden if of_organization && who == "live mode" => {
+                        assert!(matches!(answer.status.as_u16(), 200 | 201 | 404), "{name} as {who}: {}", answer.text);
+                        assert!(answer.status.as_u16() == 404 || !answer.text.contains(&fixtures.key), "{name} as {who}: {}", answer.text);
+                    }
+                    Foreign::Hidden => {
+                        refused(answer, 404, "not_found");
+                    }
+                    Foreign::Empty => {
+                        for id in [&fixtures.site, &fixtures.provider, &fixtures.checkout, &fixtures.paid] {
+                            assert!(!answer.text.contains(id.as_str()), "{name} as {who}: {}", answer.text);
+                        }
+                        answer.expect(200);
+                    }
+                    Foreign::Own if matches!(route.access, Access::Global(..)) => {
+                        refused(answer, 403, "not_permitted");
+                    }
+                    Foreign::Own => assert!(matches!(answer.status.as_u16(), 200 | 201 | 422), "{name} as {who}: {}", answer.text),
+                }
+            }
+            if matches!(route.access, Access::Scope(..)) {
+                refused(ask(&office, route, &sample, &office.system_key).await, 403, "organization_not_named");
+            }
+            let global = matches!(route.access, Access::Global(..));
+            let answer = ask(&office, route, &sample, if global { &office.system_key } else { &office.key }).await;
+            assert!(matches!(answer.status.as_u16(), 200 | 201), "{name}: {} {}", answer.status, answer.text);
+        }
+        app.assert_books().await;
+    }
+
+    async fn every_public_route_is_bound_to_its_checkout(db) {
+        let app = TestApp::start(&db).await;
+        let office = Office::open(&app).await;
+        let fixtures = Fixtures::make(&office).await;
+        let stranger = text(&office.checkout(&json!({})).await.expect(200)["sessionPublicId"]);
+        for route in PUBLIC_ROUTES {
+            let name = format!("{} {}", route.method, route.path);
+            let sample = public_sample(&fixtures, route).unwrap_or_else(|| panic!("{name} has no sample"));
+            let method: Method = route.method.parse().expect("a method");
+            let send = async |session: &str| {
+                let mut ids = sample.ids.clone();
+                let mut body = sample.body.clone();
+                if route.path == "/checkouts/{id}" {
+                    ids = vec![session.to_owned()];
+                }
+                let mut path = address(route, &ids);
+                if route.method == "GET" && route.path.contains("status") {
+                    path.push_str(&format!("?sessionPublicId={session}"));
+                }
+                if !body.is_null() {
+                    body["sessionPublicId"] = json!(session);
+                }
+                let body = if body.is_null() { None } else { Some(&body) };
+                office.browser(method.clone(), &path, body).await
+            };
+            if route.path.contains("{id}/") {
+                refused(send(&stranger).await, 404, "not_found");
+            }
+            refused(send(&"A".repeat(22)).await, 404, "not_found");
+            let own = if route.path.contains("{id}/") { &fixtures.waiting.1 } else { &fixtures.session };
+            let answer = send(own).await;
+            assert_eq!(answer.status.as_u16(), 200, "{name}: {}", answer.text);
+        }
+    }
+
+    async fn other_addresses_are_nowhere(db) {
+        let app = TestApp::start(&db).await;
+        let office = Office::open(&app).await;
+        refused(office.get("/nothing").await, 404, "route_not_found");
+        refused(office.as_key(&office.key, Method::DELETE, "/checkouts", None).await, 405, "method_not_allowed");
+        let as_v1 = http::Request::get("/v1/sites").header("authorization", format!("Bearer {}", office.key));
+        app.admin(as_v1.body(axum::body::Body::empty()).expect("a request")).await.expect(200);
+    }
+}
