@@ -74,7 +74,8 @@ mod tests {
         ] {
             assert_eq!(split_key(&text).map(|(mode, ..)| mode), mode, "{text}");
         }
-        let (_, _, secret) = split_key(&format!("sk_test_{id}.a.b")).expect("a key");
+        let text = format!("sk_test_{id}.a.b");
+        let (_, _, secret) = split_key(&text).expect("a key");
         assert_eq!(secret, "a.b");
     }
 }

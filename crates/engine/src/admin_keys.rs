@@ -25,10 +25,13 @@ const SECRET_CHARS: usize = 43;
 const KEY_TEXT_MAX: usize = 160;
 const CACHED: usize = 10_000;
 
+/// A key with what its secret is compared to.
+type KnownKey = Arc<(AdminKey, Digests)>;
+
 /// Keys read in the last second, and when keys were used since this was last written down.
 #[derive(Default)]
 pub(crate) struct AdminKeyCache {
-    known: Mutex<HashMap<AdminKeyId, (Instant, Arc<(AdminKey, Digests)>)>>,
+    known: Mutex<HashMap<AdminKeyId, (Instant, KnownKey)>>,
     used: Mutex<HashMap<AdminKeyId, Timestamp>>,
 }
 
@@ -151,7 +154,7 @@ impl Engine {
         Ok(Some(key.clone()))
     }
 
-    async fn admin_key(&self, id: AdminKeyId) -> Result<Option<Arc<(AdminKey, Digests)>>, Error> {
+    async fn admin_key(&self, id: AdminKeyId) -> Result<Option<KnownKey>, Error> {
         if let Ok(known) = self.admin_keys.known.lock()
             && let Some((read_at, key)) = known.get(&id)
             && read_at.elapsed() < STALE

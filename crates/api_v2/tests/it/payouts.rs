@@ -10,7 +10,7 @@ use domain::payout::{
 };
 use domain::time::HOUR;
 use engine::payouts::CreatePayout;
-use engine::{Call, Caller, Error, IdempotentRequest, ReplySpec};
+use engine::{Actor, Call, Caller, Error, IdempotentRequest, ReplySpec};
 use serde_json::{Value, json};
 use std::time::Duration;
 use store::sandbox_payouts::SandboxPayout;
@@ -137,7 +137,7 @@ fn call(app: &TestApp, key: &str, created: bool) -> Call {
     Call {
         caller: Caller {
             scope: app.scope(),
-            key: ApiKeyId(Core([1; 12])),
+            actor: Actor::ApiKey(ApiKeyId(Core([1; 12]))),
             kind: domain::merchant::KeyKind::Secret,
         },
         request: request.clone(),

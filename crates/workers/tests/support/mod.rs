@@ -7,7 +7,7 @@ use domain::webhook::Delivery;
 use engine::customers::CustomerChanges;
 use engine::view::{Outcome, View};
 use engine::webhook_endpoints::NewEndpoint;
-use engine::{Call, Caller, Cursor, Engine, Options, PageQuery, Reply, ReplySpec, Vault};
+use engine::{Actor, Call, Caller, Cursor, Engine, Options, PageQuery, Reply, ReplySpec, Vault};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -97,7 +97,8 @@ pub fn call(scope: Scope) -> Call {
         expand: Vec::new(),
         request: "req_test".to_owned(),
     };
-    let caller = Caller { scope, key: ApiKeyId::from_core(Core([0; 12])), kind: KeyKind::Secret };
+    let caller =
+        Caller { scope, actor: Actor::ApiKey(ApiKeyId::from_core(Core([0; 12]))), kind: KeyKind::Secret };
     Call { caller, request: "req_test".to_owned(), idempotency: None, reply }
 }
 
