@@ -36,6 +36,17 @@ pub fn known_ip(extensions: &Extensions) -> Option<IpAddr> {
     extensions.get::<Veiled>().is_none().then(|| peer.0.ip().to_canonical())
 }
 
+/// Whether an address is of a network that is not routed on the internet, RFC 1918, 3927, 4193, 4291 and 6598.
+pub fn is_private(ip: IpAddr) -> bool {
+    match ip.to_canonical() {
+        IpAddr::V4(v4) => {
+            let [a, b, ..] = v4.octets();
+            v4.is_private() || v4.is_link_local() || (a == 100 && (64..128).contains(&b))
+        }
+        IpAddr::V6(v6) => v6.is_unique_local() || v6.is_unicast_link_local(),
+    }
+}
+
 /// Whether headers say that the request was passed on, be they true or not.
 pub fn is_forwarded(headers: &HeaderMap) -> bool {
     let names = [&header::FORWARDED, &header::VIA, &FORWARDED_FOR, &FORWARDED_HOST, &REAL_IP];
