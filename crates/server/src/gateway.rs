@@ -273,5 +273,8 @@ impl Gateway {
 }
 
 #[cfg(test)]
+#[path = "gateway_limits_tests.rs"]
+mod limits_tests;
+#[cfg(test)]
 #[path = "gateway_tests.rs"]
 mod tests;

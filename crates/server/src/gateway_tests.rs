@@ -9,7 +9,7 @@ async fn start_in(folder: &Path) -> Gateway {
     start(options_in(folder)).await.expect("started")
 }
 
-async fn send(base: &str, head: &str) -> String {
+pub(super) async fn send(base: &str, head: &str) -> String {
     let address = base.strip_prefix("http://").expect("a base address");
     let mut stream = TcpStream::connect(address).await.expect("connected");
     let request = format!("{head}\r\nHost: {address}\r\nConnection: close\r\n\r\n");
