@@ -148,7 +148,8 @@ async fn the_long_window_refuses_when_the_minute_would_not() {
     assert_eq!(refused.status, 429);
     assert!((200..=301).contains(&wait), "{wait}");
     // What a browser asks before it sends costs a look at the database, and counts as well.
-    let question = "OPTIONS /api/v1/checkouts/none HTTP/1.1\r\nOrigin: https://shop.example.com\r\nX-Forwarded-For:";
+    let question =
+        "OPTIONS /api/v1/checkouts/none HTTP/1.1\r\nOrigin: https://shop.example.com\r\nX-Forwarded-For:";
     for _ in 0..30 {
         assert!(send(&url, &format!("{question} 192.0.2.8")).await.starts_with("HTTP/1.1 204"));
     }
