@@ -260,7 +260,7 @@ impl Exchange<'_> {
             self.app.engine.note_key_in_url(shown_address(&self.parts.extensions), self.request_id);
             return Err(callers::unauthenticated());
         }
-        let address = client::ip(&self.parts.extensions);
+        let address = client::known_ip(&self.parts.extensions);
         callers::identify(self.app, &self.parts.headers, address).await.map(Some)
     }
 

@@ -49,12 +49,11 @@ async fn started(limits: windows::Settings) -> (tempfile::TempDir, Gateway) {
 }
 
 async fn system_key(gateway: &Gateway) -> String {
-    let new = NewAdminKey {
-        name: "limits".to_owned(),
-        mode: Mode::Test,
-        grants: system_grants(),
-        networks: Vec::new(),
-    };
+    key_for(gateway, Vec::new()).await
+}
+
+async fn key_for(gateway: &Gateway, networks: Vec<Network>) -> String {
+    let new = NewAdminKey { name: "limits".to_owned(), mode: Mode::Test, grants: system_grants(), networks };
     gateway.engine.create_admin_key(None, None, new).await.expect("a key").1
 }
 
@@ -181,6 +180,37 @@ async fn the_white_list_is_about_the_client_and_not_the_proxy() {
     // One customer of an access network has a whole /64.
     assert_eq!(ask(&url, path, Some("2001:db8::ffff:1"), None).await.status, 429);
     assert_eq!(ask(&url, path, Some("2001:db8:0:1::1"), None).await.status, 200);
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn a_list_of_a_key_is_about_the_client_and_not_the_proxy() {
+    let networks = || Network::parse_list("127.0.0.1,198.51.100.0/24").expect("networks");
+    let (_folder, gateway) = started(windows::Settings::default()).await;
+    let key = key_for(&gateway, networks()).await;
+    for (client, status) in [
+        (None, 200),
+        (Some("198.51.100.9"), 200),
+        (Some("192.0.2.7"), 403),
+        (Some("127.0.0.1, 192.0.2.7"), 403),
+        (Some("198.51.100.9, 192.0.2.7"), 403),
+        (Some("unknown"), 403),
+    ] {
+        let answer = ask(&gateway.admin_url, LIST, client, Some(&key)).await;
+        assert_eq!(answer.status, status, "{client:?} {}", answer.body);
+    }
+    gateway.stop().await;
+
+    // A proxy on this machine that was not declared does not lend its address to the world.
+    let folder = tempfile::tempdir().expect("a folder");
+    let location = Location::Sqlite(folder.path().join("x.db"));
+    let gateway = start(GatewayOptions::new(location, SealingKey::new([7; 32]))).await.expect("started");
+    let key = key_for(&gateway, networks()).await;
+    for (client, status) in
+        [(None, 200), (Some("192.0.2.7"), 403), (Some("198.51.100.9"), 403), (Some("127.0.0.1"), 403)]
+    {
+        assert_eq!(ask(&gateway.admin_url, LIST, client, Some(&key)).await.status, status, "{client:?}");
+    }
     gateway.stop().await;
 }
 
