@@ -72,8 +72,12 @@ pub(crate) fn unauthenticated() -> ApiError {
     )
 }
 
-/// Finds out who asks by the request's credential.
-pub(crate) async fn identify(app: &App, headers: &HeaderMap, address: IpAddr) -> Result<Identity, ApiError> {
+/// Finds out who asks by the request's credential. `address`: where from, if that is known for sure.
+pub(crate) async fn identify(
+    app: &App,
+    headers: &HeaderMap,
+    address: Option<IpAddr>,
+) -> Result<Identity, ApiError> {
     let text = web::credentials::bearer(headers).map_err(|_| unauthenticated())?;
     let key = app.engine.authenticate_admin_key(&text).await?.ok_or_else(unauthenticated)?;
     if !key.may_come_from(address) {

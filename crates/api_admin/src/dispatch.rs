@@ -10,6 +10,7 @@ use axum::body::Body;
 use axum::extract::rejection::RawPathParamsRejection;
 use axum::extract::{RawPathParams, State};
 use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header, request};
+use axum::middleware::from_fn_with_state;
 use axum::response::Response;
 use axum::routing::{MethodFilter, on};
 use domain::limits::IDEMPOTENCY_KEY_CHARS;
@@ -46,7 +47,8 @@ pub fn admin_router(app: App) -> Router {
     let routes = mount(ADMIN_ROUTES, Backend::Admin)
         .fallback(unknown_admin)
         .method_not_allowed_fallback(not_allowed_admin);
-    Router::new().nest("/api/v1", routes.clone()).nest("/v1", routes).with_state(app)
+    let panel = from_fn_with_state(app.clone(), crate::panel::allow_panel);
+    Router::new().nest("/api/v1", routes.clone()).nest("/v1", routes).layer(panel).with_state(app)
 }
 
 /// The Main Backend: everything below `/api/v1` of the public listener.
@@ -72,8 +74,8 @@ fn mount(endpoints: &'static [Endpoint], backend: Backend) -> Router<App> {
         };
         router = router.route(endpoint.path, on(filter, handler));
         if backend == Backend::Public {
-            let preflight = move |State(app): State<App>, path: RawPath, headers: HeaderMap| async move {
-                crate::public::preflight(&app, endpoint, &ids(path, endpoint), &headers).await
+            let preflight = move |State(app): State<App>, path: RawPath, request: axum::extract::Request| async move {
+                preflight(&app, endpoint, &ids(path, endpoint), &request.into_parts().0).await
             };
             router = router.route(endpoint.path, on(MethodFilter::OPTIONS, preflight));
         }
@@ -150,6 +152,17 @@ fn anonymous(app: &App, backend: Backend, extensions: &Extensions) -> Verdict {
     backend.limits(app).take(&address_key(extensions), client::known_ip(extensions), wall_clock().0)
 }
 
+/// A browser's question before it sends. It costs a look at the database, so it counts as a request.
+async fn preflight(app: &App, endpoint: &Endpoint, path: &[String], parts: &request::Parts) -> Response {
+    let verdict = anonymous(app, Backend::Public, &parts.extensions);
+    let response = if verdict.allowed {
+        crate::public::preflight(app, endpoint, path, &parts.headers).await
+    } else {
+        too_many(&verdict).response(&request_id(&parts.extensions))
+    };
+    with_limits(response, &verdict)
+}
+
 async fn dispatch(
     app: App,
     backend: Backend,
@@ -165,7 +178,8 @@ async fn dispatch(
         Ok(answer) => shown(answer),
         Err(error) => error.response(&id),
     };
-    if backend == Backend::Public {
+    // That needs a look at the database, which refused requests must not cost.
+    if backend == Backend::Public && verdict.allowed {
         crate::public::allow_origin(&app, endpoint, &path, &parts.headers, &mut response).await;
     }
     response.extensions_mut().insert(RouteName(endpoint.path));
@@ -246,7 +260,7 @@ impl Exchange<'_> {
             self.app.engine.note_key_in_url(shown_address(&self.parts.extensions), self.request_id);
             return Err(callers::unauthenticated());
         }
-        let address = client::ip(&self.parts.extensions);
+        let address = client::known_ip(&self.parts.extensions);
         callers::identify(self.app, &self.parts.headers, address).await.map(Some)
     }
 

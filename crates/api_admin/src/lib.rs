@@ -7,6 +7,7 @@ mod error;
 mod handlers;
 mod input;
 mod notices;
+mod panel;
 mod public;
 mod render;
 mod reply;

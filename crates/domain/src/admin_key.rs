@@ -28,9 +28,9 @@ pub struct AdminKey {
 }
 
 impl AdminKey {
-    /// Whether a request from `address` may use it.
-    pub fn may_come_from(&self, address: IpAddr) -> bool {
-        self.networks.is_empty() || any_contains(&self.networks, address)
+    /// Whether a request from `address` may use it; `None` is an address that is not known for sure.
+    pub fn may_come_from(&self, address: Option<IpAddr>) -> bool {
+        self.networks.is_empty() || address.is_some_and(|address| any_contains(&self.networks, address))
     }
 }
 

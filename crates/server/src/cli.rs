@@ -13,7 +13,8 @@ Without a command, `paymentgate` does what `paymentgate serve --demo` does.
 
 Every setting can stand in a TOML file (--config), in the environment (PAYMENTGATE_ and the setting's name in \
 upper case) and in a flag; the flag wins over the environment, which wins over the file. In the file, settings \
-are written with underscores: api_listen = \"127.0.0.1:8080\".";
+are written with underscores: api_listen = \"127.0.0.1:8080\". Environment variables that start with MPG_, as \
+the Admin API's first maker names them, are understood where they mean something here.";
 
 /// A self-hosted payment gateway.
 #[derive(Parser, Debug)]
@@ -105,6 +106,44 @@ pub struct ServeFlags {
     /// Base of links to pages that payers see [env: PAYMENTGATE_PUBLIC_URL] [default: the pages' address]
     #[arg(long, value_name = "URL")]
     public_url: Option<String>,
+    /// Base of links to the Admin API, with a name for a host, which is the one that passkeys are for
+    /// [env: PAYMENTGATE_ADMIN_URL] [default: http://localhost with the port of admin_listen]
+    #[arg(long, value_name = "URL")]
+    admin_url: Option<String>,
+    /// Origin of an operator's panel that is served elsewhere: the one other origin whose browsers may call
+    /// the Admin API [env: PAYMENTGATE_PANEL_ORIGIN] [default: none]
+    #[arg(long, value_name = "URL")]
+    panel_origin: Option<String>,
+    /// What browsers call the gateway when they ask for a passkey
+    /// [env: PAYMENTGATE_PASSKEY_NAME] [default: PaymentGate]
+    #[arg(long, value_name = "NAME")]
+    passkey_name: Option<String>,
+    /// Addresses and networks, with commas between, of the proxies in front: their X-Forwarded-For (or
+    /// X-Real-IP) and X-Request-ID are believed [env: PAYMENTGATE_TRUSTED_PROXIES] [default: none]
+    #[arg(long, value_name = "NETWORKS")]
+    trusted_proxies: Option<String>,
+    /// Limit requests to the Admin API and the Main Backend, each address without a credential and each key
+    /// or session [env: PAYMENTGATE_RATE_LIMIT] [default: true]
+    #[arg(long, value_name = "true|false", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    rate_limit: Option<String>,
+    /// Length of the longer window of that limit, 1s to 24h [env: PAYMENTGATE_RATE_LIMIT_WINDOW] [default: 5m]
+    #[arg(long, value_name = "SPAN")]
+    rate_limit_window: Option<String>,
+    /// Requests in the longer window [env: PAYMENTGATE_RATE_LIMIT_REQUESTS] [default: 500]
+    #[arg(long, value_name = "NUMBER")]
+    rate_limit_requests: Option<String>,
+    /// Requests in any minute [env: PAYMENTGATE_RATE_LIMIT_PER_MINUTE] [default: 100]
+    #[arg(long, value_name = "NUMBER")]
+    rate_limit_per_minute: Option<String>,
+    /// Addresses and networks that are not limited so, or off for none; behind a proxy the client's counts
+    /// [env: PAYMENTGATE_RATE_LIMIT_WHITELIST] [default: 127.0.0.1,::1]
+    #[arg(long, value_name = "NETWORKS|off")]
+    rate_limit_whitelist: Option<String>,
+    /// Token that /internal/health then asks for, 16 to 256 characters; give it in the environment or the
+    /// file: flags can be seen by every user of the machine
+    /// [env: PAYMENTGATE_HEALTH_TOKEN] [default: none]
+    #[arg(long, value_name = "TOKEN")]
+    health_token: Option<String>,
     /// How log lines are written: pretty or json [env: PAYMENTGATE_LOG_FORMAT] [default: pretty]
     #[arg(long, value_name = "FORMAT")]
     log_format: Option<String>,
@@ -175,6 +214,16 @@ impl ServeFlags {
             ("stripe_listen", self.stripe_listen.clone()),
             ("api_url", self.api_url.clone()),
             ("public_url", self.public_url.clone()),
+            ("admin_url", self.admin_url.clone()),
+            ("panel_origin", self.panel_origin.clone()),
+            ("passkey_name", self.passkey_name.clone()),
+            ("trusted_proxies", self.trusted_proxies.clone()),
+            ("rate_limit", self.rate_limit.clone()),
+            ("rate_limit_window", self.rate_limit_window.clone()),
+            ("rate_limit_requests", self.rate_limit_requests.clone()),
+            ("rate_limit_per_minute", self.rate_limit_per_minute.clone()),
+            ("rate_limit_whitelist", self.rate_limit_whitelist.clone()),
+            ("health_token", self.health_token.clone()),
             ("log_format", self.log_format.clone()),
             ("log_level", self.log_level.clone()),
             ("sandbox_settle_seconds", self.sandbox_settle_seconds.clone()),

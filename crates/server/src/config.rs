@@ -1,17 +1,24 @@
 //! The settings of a gateway, from file, environment and flags.
 
 use crate::config_layers::Values;
+use crate::config_values::{
+    address, address_or_off, base_url, database, flag, limit_or_off, name, networks, number, origin, path,
+    span, url_of_a_name,
+};
 use crate::logging::{self, LogFormat};
+use domain::network::Network;
 use domain::rate::TierName;
-use domain::time::MICROS;
+use domain::time::{DAY, MICROS};
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use store::Location;
 use web::card_testing;
+use web::rate_limit::windows;
 
 pub use crate::config_layers::Origin;
+pub use crate::config_values::Secret;
 
 /// Which database, and where. Never shows a password.
 #[derive(Clone, PartialEq, Eq)]
@@ -67,6 +74,17 @@ pub struct Config {
     /// `None`: the address that is really listened on.
     pub api_url: Option<String>,
     pub public_url: Option<String>,
+    /// `None`: `localhost` with the port that is listened on.
+    pub admin_url: Option<String>,
+    /// The origin of an operator's panel on another host, without a slash at its end.
+    pub panel_origin: Option<String>,
+    /// What a browser calls the gateway when it asks for a passkey.
+    pub passkey_name: String,
+    pub trusted_proxies: Vec<Network>,
+    /// Of the Admin API and the Main Backend.
+    pub window_limits: windows::Settings,
+    /// Without it nobody sees `/internal/health`, if it is set.
+    pub health_token: Option<Secret>,
     pub log_format: LogFormat,
     pub log_level: String,
     /// How long bank debits and pending refunds take in the sandbox, in microseconds.
@@ -103,6 +121,16 @@ impl fmt::Display for ConfigError {
 
 impl std::error::Error for ConfigError {}
 
+fn is_localhost(url: &str) -> bool {
+    url.strip_prefix("http://").and_then(|rest| rest.split([':', '/']).next()) == Some("localhost")
+}
+
+/// Whether two listeners cannot both be had: one that takes every address takes the other's too.
+fn clash(one: SocketAddr, other: SocketAddr) -> bool {
+    let same_port = one.port() == other.port() && one.port() != 0;
+    same_port && (one.ip() == other.ip() || one.ip().is_unspecified() || other.ip().is_unspecified())
+}
+
 const fn loopback(port: u16) -> SocketAddr {
     SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port)
 }
@@ -133,6 +161,18 @@ impl Config {
             tries: v.take("card_testing_tries", limit_or_off).unwrap_or(usual.tries),
             breaker: v.take("card_testing_breaker", flag).unwrap_or(usual.breaker),
         };
+        let usual = windows::Settings::default();
+        let window_limits = windows::Settings {
+            enabled: v.take("rate_limit", flag).unwrap_or(usual.enabled),
+            window_us: v.take("rate_limit_window", |t| span(t, MICROS, DAY)).unwrap_or(usual.window_us),
+            per_window: v
+                .take("rate_limit_requests", |t| number(t, 1, 10_000_000))
+                .unwrap_or(usual.per_window),
+            per_minute: v
+                .take("rate_limit_per_minute", |t| number(t, 1, 10_000_000))
+                .unwrap_or(usual.per_minute),
+            exempt: v.take("rate_limit_whitelist", networks).unwrap_or(usual.exempt),
+        };
         let stripe = if demo { Some(loopback(8083)) } else { None };
         let mut config = Config {
             database: database.unwrap_or_else(|| Database::Sqlite(data_dir.join("paymentgate.db"))),
@@ -146,6 +186,12 @@ impl Config {
             stripe_listen: v.take("stripe_listen", address_or_off).unwrap_or(stripe),
             api_url: v.take("api_url", base_url),
             public_url: v.take("public_url", base_url),
+            admin_url: v.take("admin_url", url_of_a_name),
+            panel_origin: v.take("panel_origin", origin),
+            passkey_name: v.take("passkey_name", name).unwrap_or_else(|| "PaymentGate".to_owned()),
+            trusted_proxies: v.take("trusted_proxies", networks).unwrap_or_default(),
+            window_limits,
+            health_token: v.take("health_token", Secret::parse),
             log_format: v.take("log_format", LogFormat::parse).unwrap_or(LogFormat::Pretty),
             log_level: v.take("log_level", logging::check_filter).unwrap_or_else(|| "info".to_owned()),
             sandbox_settle_us: v.take("sandbox_settle_seconds", |t| number(t, 0, 86_400)).unwrap_or(5)
@@ -160,6 +206,13 @@ impl Config {
             warnings: std::mem::take(&mut v.warnings),
         };
         config.check_addresses(v);
+        if config.demo && v.for_production() {
+            v.problems.push(
+                "demo and MPG_ENV=production exclude each other: a demo's keys are printed; use `paymentgate serve` \
+                 without --demo"
+                    .to_owned(),
+            );
+        }
         config.note_oddities();
         config
     }
@@ -178,10 +231,11 @@ impl Config {
     fn check_addresses(&self, v: &mut Values) {
         let all = self.listeners();
         for (i, (name, address)) in all.iter().enumerate() {
-            let same = all.iter().take(i).find(|(_, other)| other == address && address.port() != 0);
-            if let Some((other, _)) = same {
-                v.problems
-                    .push(format!("{name} and {other} are both {address}; give each a port of its own"));
+            let same = all.iter().take(i).find(|(_, other)| clash(*other, *address));
+            if let Some((other, taken)) = same {
+                v.problems.push(format!(
+                    "{name} ({address}) and {other} ({taken}) take the same port; give each a port of its own"
+                ));
             }
         }
     }
@@ -190,6 +244,26 @@ impl Config {
         if self.demo_tier.is_some() && !self.demo {
             self.warnings.push(
                 "demo_tier has no effect without demo; use `paymentgate merchants set` for other merchants"
+                    .to_owned(),
+            );
+        }
+        if self.admin_url.as_deref().is_some_and(|url| url.starts_with("http://") && !is_localhost(url)) {
+            self.warnings.push(
+                "admin_url is not https: browsers offer no passkeys there, so nobody can sign in".to_owned(),
+            );
+        }
+        if self.trusted_proxies.iter().any(|network| network.to_string().ends_with("/0")) {
+            self.warnings.push(
+                "trusted_proxies holds every address: anyone can write the address that limits and logs see"
+                    .to_owned(),
+            );
+        }
+        let urls = [&self.api_url, &self.public_url, &self.admin_url];
+        let proxied = urls.into_iter().flatten().any(|url| url.starts_with("https://"));
+        if proxied && self.trusted_proxies.is_empty() {
+            self.warnings.push(
+                "links are https, so a proxy is in front, but trusted_proxies is empty: all clients of the proxy are \
+                 counted as one"
                     .to_owned(),
             );
         }
@@ -212,76 +286,6 @@ impl Config {
             }
         }
     }
-}
-
-fn path(text: &str) -> Result<PathBuf, String> {
-    if text.is_empty() || text.contains('\0') {
-        Err("is not a path".to_owned())
-    } else {
-        Ok(PathBuf::from(text))
-    }
-}
-
-fn database(text: &str) -> Result<Database, String> {
-    if text.starts_with("postgres://") || text.starts_with("postgresql://") {
-        return Ok(Database::Postgres(text.to_owned()));
-    }
-    // SQLite reads `file:` and `:memory:` as something else than a path: each of our connections would
-    // then see a database of its own.
-    if text.contains("://") || text.starts_with("file:") || text.starts_with(':') {
-        return Err("is neither a path nor a postgres:// address".to_owned());
-    }
-    path(text).map(Database::Sqlite)
-}
-
-fn number<T: TryFrom<i64>>(text: &str, min: i64, max: i64) -> Result<T, String> {
-    let wrong = || "is not in range".to_owned();
-    let number: i64 = text.parse().map_err(|_| "is not a whole number".to_owned())?;
-    if !(min..=max).contains(&number) {
-        return Err(wrong());
-    }
-    T::try_from(number).map_err(|_| wrong())
-}
-
-fn flag(text: &str) -> Result<bool, String> {
-    match text {
-        "true" | "1" => Ok(true),
-        "false" | "0" => Ok(false),
-        _ => Err("is neither".to_owned()),
-    }
-}
-
-fn address(text: &str) -> Result<SocketAddr, String> {
-    let text =
-        text.strip_prefix("localhost:").map_or_else(|| text.to_owned(), |port| format!("127.0.0.1:{port}"));
-    text.parse().map_err(|_| "is not an IP address with a port".to_owned())
-}
-
-fn address_or_off(text: &str) -> Result<Option<SocketAddr>, String> {
-    if text == "off" { Ok(None) } else { address(text).map(Some) }
-}
-
-fn limit_or_off(text: &str) -> Result<Option<u32>, String> {
-    if text == "off" {
-        return Ok(None);
-    }
-    number(text, 1, i64::from(card_testing::LIMIT_MAX)).map(Some)
-}
-
-/// A base for links; answers it without a slash at its end.
-fn base_url(text: &str) -> Result<String, String> {
-    let url = url::Url::parse(text).map_err(|_| "is not an absolute address".to_owned())?;
-    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
-        return Err("does not start with https:// or http:// and a host".to_owned());
-    }
-    if url.query().is_some()
-        || url.fragment().is_some()
-        || !url.username().is_empty()
-        || url.password().is_some()
-    {
-        return Err("has a query, a fragment or a user's name".to_owned());
-    }
-    Ok(url.as_str().trim_end_matches('/').to_owned())
 }
 
 #[cfg(test)]

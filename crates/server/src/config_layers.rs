@@ -1,5 +1,6 @@
 //! Where settings come from: file < environment < flags. Values stay text here, each with its origin.
 
+use crate::config_aliases::{self, Alias};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -17,6 +18,19 @@ pub(crate) const SETTINGS: &[(&str, &str)] = &[
     ("stripe_listen", "an IP address and a port, such as 127.0.0.1:8083, or off"),
     ("api_url", URL),
     ("public_url", URL),
+    ("admin_url", "an address with a name for a host, such as https://admin.pay.example.com, without a path"),
+    ("panel_origin", "an origin such as https://panel.example.com"),
+    ("passkey_name", "a name of at most 64 characters"),
+    ("trusted_proxies", NETWORKS),
+    ("rate_limit", BOOL),
+    ("rate_limit_window", "a time span from 1s to 24h, such as 5m"),
+    ("rate_limit_requests", "a whole number from 1 to 10000000"),
+    ("rate_limit_per_minute", "a whole number from 1 to 10000000"),
+    ("rate_limit_whitelist", NETWORKS),
+    (
+        "health_token",
+        "16 to 256 letters, digits and signs without spaces, such as `openssl rand -hex 32` prints",
+    ),
     ("log_format", "pretty or json"),
     ("log_level", "off, error, warn, info, debug or trace, or filters such as info,store=debug"),
     ("sandbox_settle_seconds", "a whole number from 0 to 86400"),
@@ -32,6 +46,8 @@ pub(crate) const SETTINGS: &[(&str, &str)] = &[
 const LISTEN: &str =
     "an IP address and a port, such as 127.0.0.1:8080 or [::1]:8080; port 0 picks a free one";
 const URL: &str = "an address such as https://pay.example.com, without a query";
+const NETWORKS: &str =
+    "addresses and networks with commas between, such as 127.0.0.1,10.0.0.0/8, or off for none";
 const CARD_TESTING: &str = "a whole number from 1 to 1000, or off";
 const BOOL: &str = "true or false";
 const ENV_PREFIX: &str = "PAYMENTGATE_";
@@ -69,7 +85,11 @@ pub(crate) struct Values {
     pub problems: Vec<String>,
     /// What is odd but works.
     pub warnings: Vec<String>,
+    for_production: bool,
 }
+
+/// Settings whose text is never repeated: they are secret, or may hold a password.
+const UNSHOWN: [&str; 2] = ["database", "health_token"];
 
 fn known(name: &str) -> Option<(&'static str, &'static str)> {
     SETTINGS.iter().find(|(known, _)| *known == name).copied()
@@ -94,14 +114,19 @@ impl Values {
         for (name, text) in implied {
             values.put(name, (*text).to_owned(), Origin::Command);
         }
-        let env: BTreeMap<String, String> = env.filter(|(name, _)| name.starts_with(ENV_PREFIX)).collect();
-        let from_env = env.get(ENV_CONFIG).filter(|text| !text.is_empty()).map(PathBuf::from);
+        // An empty variable is how container files say "not set".
+        let (env, theirs): (BTreeMap<String, String>, BTreeMap<String, String>) = env
+            .filter(|(name, text)| {
+                !text.is_empty() && [ENV_PREFIX, config_aliases::PREFIX].iter().any(|p| name.starts_with(p))
+            })
+            .partition(|(name, _)| name.starts_with(ENV_PREFIX));
+        let from_env = env.get(ENV_CONFIG).map(PathBuf::from);
         if let Some(path) = config_flag.map(Path::to_path_buf).or(from_env) {
             values.read_file(&path)?;
         }
+        values.read_aliases(&env, &theirs);
         for (variable, text) in env {
-            // An empty variable is how container files say "not set".
-            if variable != ENV_CONFIG && !text.is_empty() {
+            if variable != ENV_CONFIG {
                 values.read_variable(variable, text);
             }
         }
@@ -117,6 +142,28 @@ impl Values {
         if let Some((name, _)) = known(name) {
             self.found.insert(name, (text, origin));
         }
+    }
+
+    /// Takes over the variables that go by the names of the Admin API's first maker. Ours are put on top of
+    /// them; but one that says something else is a mistake that nobody would see.
+    fn read_aliases(&mut self, ours: &BTreeMap<String, String>, theirs: &BTreeMap<String, String>) {
+        let aliases = config_aliases::translate(theirs);
+        for Alias { setting, text, variables } in aliases.settings {
+            let name = format!("{ENV_PREFIX}{}", setting.to_uppercase());
+            if ours.get(&name).is_some_and(|own| *own != text) {
+                self.problems.push(format!(
+                    "{setting}: the environment variables {name} and {variables} do not say the same; unset one of them"
+                ));
+            }
+            self.put(setting, text, Origin::Environment(variables));
+        }
+        self.warnings.extend(aliases.warnings);
+        self.for_production = aliases.for_production;
+    }
+
+    /// Whether the environment says that this is no place for experiments.
+    pub fn for_production(&self) -> bool {
+        self.for_production
     }
 
     fn read_variable(&mut self, variable: String, text: String) {
@@ -180,8 +227,8 @@ impl Values {
             Ok(value) => Some(value),
             Err(wrong) => {
                 let allowed = known(name).map_or("", |(_, allowed)| allowed);
-                // A database address may hold a password, so no value of it is repeated.
-                let shown = if name == "database" { "the value".to_owned() } else { format!("{text:?}") };
+                let shown =
+                    if UNSHOWN.contains(&name) { "the value".to_owned() } else { format!("{text:?}") };
                 self.problems.push(format!("{name}, {origin}: {shown} {wrong}; give {allowed}"));
                 None
             }

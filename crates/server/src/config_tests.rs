@@ -142,11 +142,41 @@ fn foreign_variables_warn_and_empty_ones_are_unset() {
 #[test]
 fn listeners_need_addresses_of_their_own() {
     let told = problem(load(None, &[], &[("admin_listen", "127.0.0.1:8080")]));
-    assert!(told.contains("admin_listen and api_listen"), "{told}");
+    assert!(
+        told.contains("admin_listen (127.0.0.1:8080) and api_listen (127.0.0.1:8080) take the same port"),
+        "{told}"
+    );
+    let told = problem(load(None, &[], &[("admin_listen", "0.0.0.0:8080")]));
+    assert!(told.contains("admin_listen (0.0.0.0:8080) and api_listen"), "{told}");
     let zero = [("api_listen", "127.0.0.1:0"), ("admin_listen", "127.0.0.1:0")];
     assert!(load(None, &[], &zero).is_ok());
     let config = load(None, &[], &[("api_listen", "0.0.0.0:8080")]).expect("valid");
     assert!(config.warnings[0].contains("api_listen"));
+}
+
+#[test]
+fn a_proxy_that_is_not_declared_is_noticed() {
+    let warned = |flags: &[(&'static str, &str)]| {
+        let config = load(None, &[], flags).expect("valid");
+        config.warnings.iter().any(|warning| warning.contains("trusted_proxies"))
+    };
+    assert!(warned(&[("public_url", "https://pay.example.com")]));
+    assert!(!warned(&[("public_url", "https://pay.example.com"), ("trusted_proxies", "127.0.0.1")]));
+    assert!(!warned(&[("public_url", "http://localhost:8082")]));
+}
+
+#[test]
+fn addresses_of_the_operators_side() {
+    let config = |flags: &[(&'static str, &str)]| load(None, &[], flags).expect("valid");
+    assert_eq!(config(&[]).admin_url, None);
+    let flags = [("admin_url", "http://localhost:9000/"), ("panel_origin", "http://localhost:5173")];
+    let local = config(&flags);
+    assert_eq!(local.admin_url.as_deref(), Some("http://localhost:9000"));
+    assert_eq!(local.panel_origin.as_deref(), Some("http://localhost:5173"));
+    assert!(local.warnings.is_empty(), "{:?}", local.warnings);
+    assert!(config(&[("admin_url", "http://admin.example.com")]).warnings[0].contains("no passkeys"));
+    assert!(problem(load(None, &[], &[("admin_url", "https://192.0.2.1")])).contains("passkeys need a name"));
+    assert!(problem(load(None, &[], &[("passkey_name", " ")])).contains("passkey_name"));
 }
 
 #[test]

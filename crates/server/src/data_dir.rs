@@ -21,6 +21,13 @@ pub(crate) fn parent(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
+/// Free bytes, for users without privileges, on the file system that a file or folder is or will be on.
+pub(crate) fn free_bytes(path: &Path) -> Option<u64> {
+    let there = path.ancestors().find(|part| part.exists()).unwrap_or(Path::new("."));
+    let system = rustix::fs::statvfs(there).ok()?;
+    system.f_bavail.checked_mul(system.f_frsize)
+}
+
 /// Makes the folder with mode 0700 if it does not exist.
 ///
 /// # Errors
@@ -146,6 +153,11 @@ pub(crate) fn write_private(path: &Path, text: &str) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn space_is_told() {
+        assert!(free_bytes(Path::new("/nonexistent/folder")).is_some_and(|free| free > 0));
+    }
 
     #[test]
     fn an_identity_is_one_process_at_a_time_and_outlives_it() {

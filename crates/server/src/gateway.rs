@@ -1,6 +1,7 @@
 //! A gateway in this process: listeners, workers, and an orderly end.
 
 use crate::SealingKey;
+use crate::config_values::Secret;
 use crate::health::Health;
 use crate::listeners::{Limits, Listeners, bind};
 use crate::metrics::Metrics;
@@ -8,14 +9,17 @@ use crate::routers::Routers;
 use anyhow::Context;
 use connectors::Connectors;
 use connectors::sandbox::Sandbox;
+use domain::network::Network;
 use engine::Engine;
 use engine::events::{BodyKind, RenderEvent};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use store::{Location, Store};
 use tokio::net::TcpListener;
-use web::{App, Urls};
+use web::rate_limit::windows;
+use web::{App, Proxies, Urls};
 use workers::{WorkerOptions, Workers};
 
 /// What a gateway is started with.
@@ -32,6 +36,20 @@ pub struct GatewayOptions {
     /// Base of links, without a slash at its end; `None`: the address that is listened on.
     pub api_url: Option<String>,
     pub public_url: Option<String>,
+    /// `None`: `localhost` with the port of the operator's listener.
+    pub admin_url: Option<String>,
+    /// The origin of an operator's panel on another host.
+    pub panel_origin: Option<String>,
+    /// What a browser calls the gateway when it asks for a passkey.
+    pub passkey_name: String,
+    /// Proxies whose word on the client's address is taken.
+    pub trusted_proxies: Vec<Network>,
+    /// Of the Admin API and the Main Backend.
+    pub window_limits: windows::Settings,
+    /// Without it nobody sees `/internal/health`, if it is set.
+    pub health_token: Option<Secret>,
+    /// A folder of the file system whose free space is part of the health; `None`: none.
+    pub watched_folder: Option<PathBuf>,
     pub engine: engine::Options,
     /// How long bank debits and pending refunds take in the sandbox, in microseconds.
     pub sandbox_settle_us: i64,
@@ -56,6 +74,13 @@ impl GatewayOptions {
             stripe_listen: Some(free),
             api_url: None,
             public_url: None,
+            admin_url: None,
+            panel_origin: None,
+            passkey_name: "PaymentGate".to_owned(),
+            trusted_proxies: Vec::new(),
+            window_limits: windows::Settings::default(),
+            health_token: None,
+            watched_folder: None,
             engine: engine::Options { test_egress, ..engine::Options::default() },
             sandbox_settle_us: 5 * domain::time::MICROS,
             outbound: outbound::Client::new(),
@@ -171,11 +196,18 @@ pub async fn start_with(store: Store, options: GatewayOptions) -> anyhow::Result
     let sockets = Sockets::bind(&options).await?;
     let listening = sockets.addresses().context("a socket without an address")?;
     let url = |name: &str| listening.iter().find(|(setting, _)| *setting == name).map(|(_, a)| url_of(*a));
+    let port =
+        |name: &str| listening.iter().find(|(setting, _)| *setting == name).map_or(0, |(_, a)| a.port());
     let api_url = url("api_listen").unwrap_or_default();
     let public_url = url("public_listen").unwrap_or_default();
     let urls = Urls {
         api: options.api_url.clone().unwrap_or_else(|| api_url.clone()),
         public: options.public_url.clone().unwrap_or_else(|| public_url.clone()),
+        admin: options
+            .admin_url
+            .clone()
+            .unwrap_or_else(|| format!("http://localhost:{}", port("admin_listen"))),
+        panel_origin: options.panel_origin.clone(),
     };
     let shared_urls = Arc::new(urls.clone());
     let sandbox = Sandbox::new(store.clone(), options.sandbox_settle_us);
@@ -191,8 +223,12 @@ pub async fn start_with(store: Store, options: GatewayOptions) -> anyhow::Result
 
     let render_event = event_renderer(shared_urls);
     let workers = Workers::start(engine.clone(), options.outbound, render_event, options.workers);
-    let app = App::new(engine.clone(), urls).with_card_testing(options.card_testing);
-    let routers = Routers::new(&app, &Health::new(store, started), &Arc::new(Metrics::new()));
+    let app = App::new(engine.clone(), urls)
+        .with_card_testing(options.card_testing)
+        .with_window_limits(&options.window_limits)
+        .with_proxies(Proxies::new(options.trusted_proxies));
+    let health = Health::new(store, started, options.watched_folder, options.health_token);
+    let routers = Routers::new(&app, &health, &Arc::new(Metrics::new()));
     Ok(Gateway {
         engine,
         api_url,
@@ -236,6 +272,9 @@ impl Gateway {
     }
 }
 
+#[cfg(test)]
+#[path = "gateway_limits_tests.rs"]
+mod limits_tests;
 #[cfg(test)]
 #[path = "gateway_tests.rs"]
 mod tests;

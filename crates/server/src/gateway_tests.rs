@@ -6,11 +6,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 async fn start_in(folder: &Path) -> Gateway {
-    let options = GatewayOptions::new(Location::Sqlite(folder.join("x.db")), SealingKey::new([7; 32]));
-    start(options).await.expect("started")
+    start(options_in(folder)).await.expect("started")
 }
 
-async fn send(base: &str, head: &str) -> String {
+pub(super) async fn send(base: &str, head: &str) -> String {
     let address = base.strip_prefix("http://").expect("a base address");
     let mut stream = TcpStream::connect(address).await.expect("connected");
     let request = format!("{head}\r\nHost: {address}\r\nConnection: close\r\n\r\n");
@@ -38,6 +37,7 @@ async fn every_listener_tells_its_health_and_names_its_requests() {
         assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with(r#"{"status":"ok"}"#), "{answer}");
         assert!(answer.to_lowercase().contains("x-request-id: req_"), "{answer}");
         let answer = get(&base, "/internal/health").await;
+        assert!(answer.contains(r#"{"status":"ok","checks":{"database":{"status":"ok","#), "{answer}");
         assert!(answer.contains(r#""kind":"sqlite""#) && answer.contains(r#""jobs_waiting":0"#), "{answer}");
         let proxied = send(&base, "GET /internal/health HTTP/1.1\r\nX-Forwarded-For: 203.0.113.9").await;
         assert!(proxied.starts_with("HTTP/1.1 404"), "{proxied}");
@@ -46,6 +46,78 @@ async fn every_listener_tells_its_health_and_names_its_requests() {
             lost.starts_with("HTTP/1.1 404") && lost.to_lowercase().contains("x-request-id: req_"),
             "{lost}"
         );
+    }
+    gateway.stop().await;
+}
+
+fn options_in(folder: &Path) -> GatewayOptions {
+    GatewayOptions::new(Location::Sqlite(folder.join("x.db")), SealingKey::new([7; 32]))
+}
+
+/// Statuses of requests without a key from each of these addresses, as a proxy would write them.
+async fn ask_as(base: &str, clients: &[&str]) -> Vec<String> {
+    let mut statuses = Vec::new();
+    for client in clients {
+        let head = format!("GET /v2/balance HTTP/1.1\r\nX-Forwarded-For: {client}");
+        statuses.push(send(base, &head).await.split(' ').nth(1).unwrap_or_default().to_owned());
+    }
+    statuses
+}
+
+#[tokio::test]
+async fn limits_are_about_the_client_behind_a_trusted_proxy_and_never_about_a_header_of_others() {
+    let allowed = usize::try_from(web::rate_limit::ANONYMOUS.per_minute).expect("fits");
+    let folder = tempfile::tempdir().expect("a folder");
+    let options = GatewayOptions {
+        trusted_proxies: vec!["127.0.0.1".parse().expect("one")],
+        ..options_in(folder.path())
+    };
+    let gateway = start(options).await.expect("started");
+    let statuses = ask_as(&gateway.api_url, &vec!["192.0.2.7"; allowed + 1]).await;
+    assert_eq!((statuses[allowed - 1].as_str(), statuses[allowed].as_str()), ("401", "429"));
+    // Neighbours are not held up, nor is it of use to write other addresses before one's own.
+    assert_eq!(ask_as(&gateway.api_url, &["192.0.2.8", "192.0.2.8, 192.0.2.7"]).await, ["401", "429"]);
+    let head = "GET /v2/balance HTTP/1.1\r\nX-Forwarded-For: 192.0.2.9\r\nX-Request-ID: by-the-proxy";
+    let answer = send(&gateway.api_url, head).await.to_lowercase();
+    assert!(
+        answer.contains("x-request-id: by-the-proxy\r\n") && answer.contains("\nrequest-id: req_"),
+        "{answer}"
+    );
+    gateway.stop().await;
+
+    let folder = tempfile::tempdir().expect("a folder");
+    let gateway = start_in(folder.path()).await;
+    let clients: Vec<String> = (0..=allowed).map(|n| format!("192.0.2.{n}")).collect();
+    let clients: Vec<&str> = clients.iter().map(String::as_str).collect();
+    let statuses = ask_as(&gateway.api_url, &clients).await;
+    assert_eq!((statuses[allowed - 1].as_str(), statuses[allowed].as_str()), ("401", "429"));
+    let answer = send(&gateway.api_url, head).await.to_lowercase();
+    assert!(answer.contains("x-request-id: req_") && !answer.contains("by-the-proxy"), "{answer}");
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn the_deep_check_is_for_those_who_are_near_and_know_the_token() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let options = GatewayOptions {
+        trusted_proxies: vec!["127.0.0.1".parse().expect("one")],
+        health_token: Some(Secret::parse("0123456789abcdef").expect("a token")),
+        watched_folder: Some(folder.path().to_path_buf()),
+        ..options_in(folder.path())
+    };
+    let gateway = start(options).await.expect("started");
+    for base in bases(&gateway) {
+        let ask = async |headers: &str| send(&base, &format!("GET /internal/health HTTP/1.1{headers}")).await;
+        let told = ask("\r\nAuthorization: Bearer 0123456789abcdef").await;
+        assert!(told.starts_with("HTTP/1.1 200") && told.contains(r#""disk":{"status":"#), "{told}");
+        assert!(told.contains(r#""critical":true"#) && told.contains(r#""version":"#), "{told}");
+        for wrong in ["", "\r\nAuthorization: Bearer 0123456789abcdeg"] {
+            assert!(ask(wrong).await.starts_with("HTTP/1.1 401"), "{wrong}");
+        }
+        let near = ask("\r\nX-Forwarded-For: 10.0.0.9\r\nAuthorization: Bearer 0123456789abcdef").await;
+        assert!(near.starts_with("HTTP/1.1 200") && !near.contains(r#""version""#), "{near}");
+        let far = ask("\r\nX-Forwarded-For: 203.0.113.9\r\nAuthorization: Bearer 0123456789abcdef").await;
+        assert!(far.starts_with("HTTP/1.1 404"), "{far}");
     }
     gateway.stop().await;
 }

@@ -4,7 +4,9 @@
 pub mod cli;
 pub mod commands;
 pub mod config;
+mod config_aliases;
 mod config_layers;
+mod config_values;
 mod connection_io;
 pub mod data_dir;
 pub mod demo;

@@ -7,6 +7,7 @@ use crate::listeners::Limits;
 use crate::{demo, logging, sealing_key};
 use anyhow::Context;
 use domain::id::NodeId;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 use store::Store;
@@ -28,6 +29,14 @@ pub(crate) fn prepare_files(config: &Config) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Where the database grows: with PostgreSQL that is no disk of this machine that we know of.
+fn watched_folder(config: &Config) -> Option<PathBuf> {
+    match &config.database {
+        Database::Sqlite(path) => Some(data_dir::parent(path).to_path_buf()),
+        Database::Postgres(_) => None,
+    }
+}
+
 fn options(config: &Config, sealing_key: crate::SealingKey, node: Option<NodeId>) -> GatewayOptions {
     let test_egress =
         outbound::Policy { allow_loopback: config.allow_loopback_webhooks, ..outbound::Policy::strict() };
@@ -40,6 +49,13 @@ fn options(config: &Config, sealing_key: crate::SealingKey, node: Option<NodeId>
         stripe_listen: config.stripe_listen,
         api_url: config.api_url.clone(),
         public_url: config.public_url.clone(),
+        admin_url: config.admin_url.clone(),
+        panel_origin: config.panel_origin.clone(),
+        passkey_name: config.passkey_name.clone(),
+        trusted_proxies: config.trusted_proxies.clone(),
+        window_limits: config.window_limits.clone(),
+        health_token: config.health_token.clone(),
+        watched_folder: watched_folder(config),
         engine: engine::Options {
             provider_deadline: config.provider_deadline,
             test_egress,

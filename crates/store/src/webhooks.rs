@@ -460,12 +460,12 @@ pub fn settle_delivery(
     Ok(())
 }
 
-/// Deliveries that wait, and those of them that are overdue; for metrics.
-pub fn backlog(tx: &mut Tx<'_>, now: Timestamp) -> Result<(i64, i64), StoreError> {
+/// Deliveries that wait, those of them that are overdue, and when the first to be due is or was; for metrics.
+pub fn backlog(tx: &mut Tx<'_>, now: Timestamp) -> Result<(i64, i64, Option<Timestamp>), StoreError> {
     tx.one(
-        "SELECT COUNT(*), COALESCE(SUM(CASE WHEN due_at <= ?1 THEN 1 ELSE 0 END), 0) FROM deliveries \
-         WHERE status = 'pending'",
+        "SELECT COUNT(*), COALESCE(SUM(CASE WHEN due_at <= ?1 THEN 1 ELSE 0 END), 0), MIN(due_at) \
+         FROM deliveries WHERE status = 'pending'",
         params![now],
-        |r| Ok((r.next()?, r.next()?)),
+        |r| Ok((r.next()?, r.next()?, r.next()?)),
     )
 }

@@ -73,8 +73,12 @@ impl TestApp {
             .await
             .expect("joined")
             .expect("opened");
-        let urls =
-            Arc::new(Urls { api: "http://api.test".to_owned(), public: "http://public.test".to_owned() });
+        let urls = Arc::new(Urls {
+            api: "http://api.test".to_owned(),
+            public: "http://public.test".to_owned(),
+            admin: "http://admin.test".to_owned(),
+            panel_origin: None,
+        });
         let sandbox = Sandbox::new(store.clone(), options.settle_us);
         let connectors = Connectors::default().with(Arc::new(sandbox));
         let renderers = vec![

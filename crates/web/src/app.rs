@@ -13,6 +13,10 @@ use std::sync::Arc;
 pub struct Urls {
     pub api: String,
     pub public: String,
+    /// Of the Admin API. Its host is a name, the one that passkeys are for.
+    pub admin: String,
+    /// The origin of an operator's panel on another host, such as `https://panel.example.com`.
+    pub panel_origin: Option<String>,
 }
 
 #[derive(Clone)]

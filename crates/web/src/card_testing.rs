@@ -9,6 +9,7 @@
 mod breaker;
 mod windows;
 
+use crate::client::is_private;
 use breaker::Breakers;
 use domain::card_testing::CardTestingAlert;
 use domain::payment::PaymentStatus;
@@ -16,7 +17,7 @@ use domain::scope::Scope;
 use domain::time::{HOUR, Timestamp};
 use engine::Vault;
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use windows::Windows;
@@ -202,29 +203,22 @@ pub const fn declined(after: PaymentStatus) -> Option<bool> {
 /// The network that an address belongs to. `None` for addresses that are no payer's: this machine's and
 /// those of private networks are a proxy's, behind which all payers would count as one.
 fn network(ip: IpAddr) -> Option<Digest> {
+    let ip = ip.to_canonical();
+    if ip.is_unspecified() || ip.is_loopback() || is_private(ip) {
+        return None;
+    }
     let mut network = [0; 16];
-    match ip.to_canonical() {
+    match ip {
         IpAddr::V4(v4) => {
             let [a, b, c, _] = v4.octets();
-            let shared = a == 100 && (64..128).contains(&b);
-            if v4.is_unspecified() || v4.is_loopback() || v4.is_private() || v4.is_link_local() || shared {
-                return None;
-            }
             network[..5].copy_from_slice(&[4, a, b, c, 0]);
         }
         IpAddr::V6(v6) => {
-            if v6.is_unspecified() || v6.is_loopback() || is_local(v6) {
-                return None;
-            }
             network[0] = 6;
             network[1..9].copy_from_slice(&v6.octets()[..8]);
         }
     }
     Some(network)
-}
-
-fn is_local(ip: Ipv6Addr) -> bool {
-    ip.is_unique_local() || ip.is_unicast_link_local()
 }
 
 #[cfg(test)]

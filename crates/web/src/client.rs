@@ -19,8 +19,8 @@ static REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 static FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// In the extensions of a request that was passed on by somebody who is not believed: the address in
-/// [`Peer`] may stand for many, so it must not open what is open to that address alone.
+/// In the extensions of a request that a proxy of the operator's seems to have passed on without telling for whom: the
+/// address in [`Peer`] may stand for many, so it must not open what is open to that address alone.
 #[derive(Clone, Copy, Debug)]
 struct Veiled;
 
@@ -29,11 +29,23 @@ pub fn ip(extensions: &Extensions) -> IpAddr {
     extensions.get::<Peer>().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0.ip().to_canonical())
 }
 
-/// The address that a request came from, if it is sure to be the client's own: for exemptions and whatever
-/// else an address opens. `None` behind a proxy that is not trusted, whose address all its clients share.
+/// The address that a request came from, if it is sure to be the client's own: for exemptions, lists of who may come,
+/// and whatever else an address opens. `None` behind a proxy on this machine or a private network that is not trusted,
+/// whose address all its clients share. What passes requests on at a public address is the client's own affair.
 pub fn known_ip(extensions: &Extensions) -> Option<IpAddr> {
     let peer = extensions.get::<Peer>()?;
     extensions.get::<Veiled>().is_none().then(|| peer.0.ip().to_canonical())
+}
+
+/// Whether an address is of a network that is not routed on the internet, RFC 1918, 3927, 4193, 4291 and 6598.
+pub fn is_private(ip: IpAddr) -> bool {
+    match ip.to_canonical() {
+        IpAddr::V4(v4) => {
+            let [a, b, ..] = v4.octets();
+            v4.is_private() || v4.is_link_local() || (a == 100 && (64..128).contains(&b))
+        }
+        IpAddr::V6(v6) => v6.is_unique_local() || v6.is_unicast_link_local(),
+    }
 }
 
 /// Whether headers say that the request was passed on, be they true or not.
@@ -67,7 +79,7 @@ impl Proxies {
         if is_forwarded(request.headers()) {
             match self.client(request.headers()).filter(|_| trusted) {
                 Some(client) => address = client,
-                None => veiled = true,
+                None => veiled = trusted || address.is_loopback() || is_private(address),
             }
         }
         if veiled && peer.ip().to_canonical().is_loopback() && !self.warned.swap(true, Ordering::Relaxed) {
@@ -154,11 +166,15 @@ mod tests {
             &[("forwarded", "for=127.0.0.1")],
             &[(FOR, "10.0.0.1, 127.0.0.1"), (REAL, "::1")],
         ] {
-            check("192.0.2.1", headers, "192.0.2.1", false);
-            check("2001:db8::1", headers, "2001:db8::1", false);
-            // Loopback is not trusted by itself.
-            assert_eq!(see("127.0.0.1", "", headers).0, "127.0.0.1");
-            assert!(!see("127.0.0.1", "", headers).1, "what it passes on is not exempt as its own");
+            // To the internet headers make no difference.
+            check("192.0.2.1", headers, "192.0.2.1", true);
+            check("2001:db8::1", headers, "2001:db8::1", true);
+            // This machine and private networks are not trusted by themselves, and what seems to be passed on
+            // there is not exempt as their own.
+            for peer in ["127.0.0.1", "192.168.7.7", "fd00::1"] {
+                let (ip, sure, _) = see(peer, "", headers);
+                assert_eq!((ip.as_str(), sure), (peer, false));
+            }
         }
         check("192.0.2.1", &[], "192.0.2.1", true);
         check("127.0.0.1", &[], "127.0.0.1", true);

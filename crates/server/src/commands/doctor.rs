@@ -3,8 +3,9 @@
 use super::{ledger::is_sound, tell};
 use crate::SealingKey;
 use crate::config::{Config, Database};
-use crate::data_dir::{self, OTHERS};
+use crate::data_dir::{self, OTHERS, free_bytes};
 use crate::gateway;
+use crate::health::{SPACE_FAIL, SPACE_WARN};
 use domain::time::{MINUTE, Timestamp};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -35,9 +36,6 @@ fn finding(state: State, what: &'static str, text: impl Into<String>) -> Finding
 const CLOCK_MIN: Timestamp = Timestamp::from_secs(1_735_689_600);
 const CLOCK_SLACK_US: i64 = 5 * MINUTE;
 const MIB: u64 = 1 << 20;
-/// Less free space than this fails, less than the second warns.
-const SPACE_FAIL: u64 = 100 * MIB;
-const SPACE_WARN: u64 = 1_024 * MIB;
 /// File handles that 4,096 connections and the database need.
 const HANDLES: u64 = 4_500;
 const VERIFY_TIME: Duration = Duration::from_secs(30);
@@ -101,15 +99,6 @@ fn data_dir(config: &Config) -> Finding {
         }
         Ok(mode) => finding(State::Ok, "data folder", format!("{shown} (mode {mode:o})")),
     }
-}
-
-/// Free bytes on the file system of a folder. `df` is in every POSIX system; the standard library does
-/// not tell.
-fn free_bytes(folder: &Path) -> Option<u64> {
-    let folder = folder.ancestors().find(|part| part.exists()).unwrap_or(Path::new("."));
-    let output = std::process::Command::new("df").args(["-Pk", "--"]).arg(folder).output().ok()?;
-    let text = String::from_utf8(output.stdout).ok()?;
-    text.lines().nth(1)?.split_whitespace().nth(3)?.parse::<u64>().ok()?.checked_mul(1_024)
 }
 
 fn space(folder: &Path) -> Finding {
@@ -317,10 +306,5 @@ mod tests {
         assert_eq!(clock(None).state, State::Ok);
         assert_eq!(clock(Some(now.plus(MINUTE))).state, State::Ok);
         assert_eq!(clock(Some(now.plus(10 * MINUTE))).state, State::Fail);
-    }
-
-    #[test]
-    fn space_is_told() {
-        assert!(free_bytes(Path::new("/nonexistent/folder")).is_some_and(|free| free > 0));
     }
 }

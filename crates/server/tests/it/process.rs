@@ -20,7 +20,8 @@ pub fn program() -> Command {
 
 fn clean(mut command: Command) -> Command {
     for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("PAYMENTGATE_") {
+        let shown = name.to_string_lossy();
+        if shown.starts_with("PAYMENTGATE_") || shown.starts_with("MPG_") {
             command.env_remove(&name);
         }
     }

@@ -1,7 +1,8 @@
 //! What arrives when all goes well, and to whom.
 
 use crate::signature::matches;
-use crate::support::{Endpoint, event_of, linger, pay, text, work};
+use crate::support::{Endpoint, event_of, figure, linger, pay, text, until, work};
+use domain::time::Timestamp;
 use testkit::{Received, Receiver, TestApp};
 use workers::WorkerOptions;
 
@@ -100,5 +101,28 @@ testkit::on_both_engines! {
         linger().await;
         workers.stop().await;
         assert_eq!((off.received().len(), gone.received().len()), (1, 0));
+    }
+
+    /// What the health check and the metrics look at.
+    async fn the_backlog_tells_since_when_it_waits(db) {
+        let app = TestApp::start(&db).await;
+        let told = async |now| {
+            app.store.read(move |tx| store::webhooks::backlog(tx, now)).await.expect("read")
+        };
+        let now = app.engine.now();
+        assert_eq!(told(now).await, (0, 0, None));
+        let receiver = Receiver::start().await;
+        Endpoint::paid(&app, &receiver.url).await;
+        for _ in 0..3 {
+            pay(&app).await;
+        }
+        let due = figure(&app, "SELECT MIN(due_at) FROM deliveries").await.map(Timestamp);
+        let later = now.plus(3_600_000_000);
+        assert_eq!(told(later).await, (3, 3, due));
+        assert_eq!(told(now.plus(-1)).await, (3, 0, due));
+        let workers = work(&app, WorkerOptions::default());
+        receiver.wait_for(3).await;
+        until("all are sent", async || (told(later).await == (0, 0, None)).then_some(())).await;
+        workers.stop().await;
     }
 }
