@@ -45,3 +45,7 @@ pub const AUDIT_FOREIGN_PER_KEY: usize = 20;
 pub const AUDIT_WAITING: usize = 1_000;
 /// How long a rotated key may work on at most (7 days).
 pub const KEY_OVERLAP_US: i64 = 7 * crate::time::DAY;
+/// Days that figures may be asked for, or rows exported from, at once.
+pub const RANGE_DAYS: i64 = 366;
+/// Rows that are too young to be folded into figures and are looked at for one answer.
+pub const FIGURES_TAIL_ROWS: i64 = 20_000;

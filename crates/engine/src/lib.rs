@@ -13,6 +13,7 @@ pub mod customers;
 mod emit;
 pub mod error;
 pub mod events;
+pub mod figures;
 pub mod gate;
 mod idempotency;
 pub mod ids;
@@ -138,7 +139,8 @@ impl Engine {
         let newest = store
             .read(|tx| {
                 let journal = store::ledger::newest_journal(tx)?.map(|j| j.0);
-                Ok::<_, Error>(journal.max(store::audit::newest(tx)?.map(|a| a.0)))
+                let newest = journal.max(store::audit::newest(tx)?.map(|a| a.0));
+                Ok::<_, Error>(newest.max(store::figures::newest_folded(tx)?))
             })
             .await?;
         let ids = Ids::new(newest);

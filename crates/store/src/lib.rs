@@ -16,6 +16,7 @@ pub mod customers;
 pub mod error;
 pub mod events;
 pub mod fees;
+pub mod figures;
 pub mod gate_operations;
 pub mod gate_tokens;
 pub mod gate_transactions;
