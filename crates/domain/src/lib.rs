@@ -16,6 +16,7 @@ pub mod currency;
 pub mod customer;
 pub mod date;
 pub mod event;
+pub mod export;
 pub mod fee;
 pub mod figures;
 pub mod gate_operation;

@@ -13,6 +13,7 @@ pub mod customers;
 mod emit;
 pub mod error;
 pub mod events;
+pub mod exports;
 pub mod figures;
 pub mod gate;
 mod idempotency;
@@ -47,6 +48,7 @@ pub use ids::wall_clock;
 pub use provider::MethodChoice;
 pub use settings::Settings;
 pub use store::StoreError;
+pub use store::audit::AuditQuery;
 pub use store::balance::BalanceFilter;
 pub use store::events::EventFilter;
 pub use store::numbered_page::{NumberedPage, NumberedQuery};
@@ -112,6 +114,7 @@ pub struct Inner {
     services: gate::ServiceCache,
     transaction_counts: gate::TransactionCounts,
     incidents: audit::Incidents,
+    exports: exports::UnderWay,
     in_flight: AtomicUsize,
     landed: Notify,
 }
@@ -160,6 +163,7 @@ impl Engine {
             services: gate::ServiceCache::default(),
             transaction_counts: gate::TransactionCounts::default(),
             incidents: audit::Incidents::default(),
+            exports: exports::UnderWay::default(),
             in_flight: AtomicUsize::new(0),
             landed: Notify::new(),
         })))

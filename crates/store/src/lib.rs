@@ -15,6 +15,7 @@ pub mod checkouts;
 pub mod customers;
 pub mod error;
 pub mod events;
+pub mod exports;
 pub mod fees;
 pub mod figures;
 pub mod gate_operations;
