@@ -9,7 +9,7 @@ use crate::tx::{Json, Param, Row, ToParam, Tx};
 use crate::{attempts, attempts::attempt, params};
 use domain::checkout::CheckoutDetails;
 use domain::export::{CheckoutRow, ExportKind, ExportRows, RefundRow, TransactionRow};
-use domain::id::{Core, TypedId};
+use domain::id::{Core, PaymentId, TypedId};
 use domain::period::Period;
 use domain::scope::Scope;
 use domain::time::Timestamp;
@@ -124,7 +124,7 @@ fn of(table: &str, columns: &str) -> String {
     columns.split(',').map(|column| format!("{table}.{}", column.trim())).collect::<Vec<_>>().join(", ")
 }
 
-const REFERENCE: &str = "s.external_reference, s.invoice_number, c.details";
+const REFERENCE: &str = "s.payment, s.external_reference, s.invoice_number, c.details";
 
 fn from(kind: ExportKind) -> String {
     match kind {
@@ -153,9 +153,11 @@ fn from(kind: ExportKind) -> String {
 
 /// The shop's name of the order and its invoice, whichever surface it gave them on.
 fn references(r: &mut Row<'_>) -> Result<(Option<String>, Option<String>), StoreError> {
+    let site: Option<PaymentId> = r.next()?;
     let (external, invoice): (Option<String>, Option<String>) = (r.next()?, r.next()?);
     let details: Option<Json<CheckoutDetails>> = r.next()?;
-    Ok((external.or_else(|| details.and_then(|d| d.0.reference)), invoice))
+    let reference = if site.is_some() { external } else { details.and_then(|d| d.0.reference) };
+    Ok((reference, invoice))
 }
 
 fn transaction_row(r: &mut Row<'_>) -> Result<TransactionRow, StoreError> {

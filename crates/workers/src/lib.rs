@@ -30,7 +30,7 @@ const RESTART_AFTER_PANIC: Duration = Duration::from_secs(1);
 #[derive(Clone, Debug)]
 pub struct WorkerOptions {
     /// How far behind the clock journals are sealed, and figures folded. Shorter than the default only where one process
-    /// writes and nothing is read from the seals: a journal that commits below the mark stays unsealed.
+    /// writes and nothing is read from either: what commits below the mark stays unsealed, and uncounted.
     pub seal_lag: Duration,
     /// Deliveries under way at once, to all endpoints together; at least 1.
     pub delivery_concurrency: usize,
