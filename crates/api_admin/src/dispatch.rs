@@ -3,7 +3,7 @@
 
 use crate::callers::{self, Identity};
 use crate::error::ApiError;
-use crate::request::{Anonymous, Answer, Common, Global, Organized, Scoped};
+use crate::request::{Anonymous, Answer, Common, Download, Global, Organized, Scoped};
 use crate::routes::{ADMIN_ROUTES, Access, Endpoint, Handler, PUBLIC_ROUTES};
 use axum::Router;
 use axum::body::Body;
@@ -188,6 +188,7 @@ async fn dispatch(
 
 fn shown(answer: Answer) -> Response {
     let (status, body, replayed) = match answer {
+        Answer::Download(download) => return file(download),
         Answer::Json(status, value) => (status, value.to_string(), false),
         Answer::Reply(reply) => {
             let status = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::OK);
@@ -199,6 +200,18 @@ fn shown(answer: Answer) -> Response {
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     if replayed {
         response.headers_mut().insert(REPLAYED.clone(), HeaderValue::from_static("true"));
+    }
+    response
+}
+
+fn file(download: Download) -> Response {
+    let mut response = Response::new(download.body);
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(download.kind));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    if let Ok(saved) = HeaderValue::from_str(&format!("attachment; filename=\"{}\"", download.name)) {
+        headers.insert(header::CONTENT_DISPOSITION, saved);
     }
     response
 }

@@ -8,9 +8,10 @@ use domain::date::parse_instant;
 use domain::id::{Core, TypedId};
 use domain::money::MAX_AMOUNT;
 use domain::network::Network;
+use domain::period::Period;
 use domain::scope::Mode;
 use domain::text::TextRefusal;
-use domain::time::Timestamp;
+use domain::time::{DAY, Timestamp};
 use web::params::{MetadataPatch, Reader, codes, echo};
 
 /// Longest address, in bytes.
@@ -127,6 +128,27 @@ pub(crate) fn instant(reader: &mut Reader<'_>, name: &str) -> Result<Option<Time
         );
         ApiError::invalid("instant_invalid", message).field(name)
     })
+}
+
+/// Which end of a period a parameter names.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Side {
+    Start,
+    /// A date stands for its end: the day is included. An instant is not.
+    End,
+}
+
+/// One end of a period: a date, or an instant by ISO 8601.
+pub(crate) fn side(reader: &mut Reader<'_>, name: &str, side: Side) -> Result<Option<Timestamp>, ApiError> {
+    let at = instant(reader, name)?;
+    let is_date = reader.raw_text(name, 64)?.is_some_and(|text| text.len() == 10);
+    Ok(at.map(|at| if is_date && side == Side::End { at.plus(DAY) } else { at }))
+}
+
+/// A period that `from` and `to` name.
+pub(crate) fn period(from: Timestamp, until: Timestamp) -> Result<Period, ApiError> {
+    Period::new(from, until)
+        .map_err(|why| ApiError::invalid("period_invalid", format!("from and to: {why}.")).field("to"))
 }
 
 pub(crate) fn mode(reader: &mut Reader<'_>, name: &str) -> Result<Option<Mode>, ApiError> {

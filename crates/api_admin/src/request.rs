@@ -3,6 +3,7 @@
 
 use crate::callers::{self, Identity};
 use crate::error::ApiError;
+use axum::body::Body;
 use axum::http::StatusCode;
 use domain::id::{Core, TypedId};
 use domain::scope::Scope;
@@ -112,6 +113,16 @@ impl Global {
 pub(crate) enum Answer {
     Json(StatusCode, Value),
     Reply(Reply),
+    Download(Download),
+}
+
+/// A file, written as it is read.
+pub(crate) struct Download {
+    /// What it is saved as: letters, digits, dots, hyphens and underscores.
+    pub name: String,
+    /// Its media type.
+    pub kind: &'static str,
+    pub body: Body,
 }
 
 impl Answer {

@@ -1,7 +1,7 @@
 //! Every route of both backends: the tables from which routers, the coverage test and the OpenAPI documents are made.
 
 use crate::error::ApiError;
-use crate::handlers::{api_keys, checkouts, organizations, providers, sites, system_keys, transactions};
+use crate::handlers::{api_keys, audit, checkouts, exports, figures, organizations, providers, sites, system_keys, transactions};
 use crate::public;
 use crate::request::{Anonymous, Answer, Global, Organized, Scoped};
 use domain::access::{Action, Resource};
@@ -105,6 +105,12 @@ pub static ADMIN_ROUTES: &[Endpoint] = routes![
     "POST" "/transactions/{id}/refund" Scope (Transaction Execute) "Refund a transaction in full or in part." => transactions::refund;
     "POST" "/transactions/{id}/cancel" Scope (Transaction Execute) "Cancel a transaction that is not captured." => transactions::cancel;
     "POST" "/transactions/{id}/ipn/retry" Scope (Transaction Execute) "Send the latest notice again." => transactions::retry_notice;
+    "GET" "/dashboard" Scope (Transaction Read) "Figures by day or provider." => figures::dashboard;
+    "POST" "/data-import-export/export" Scope (DataIo Execute) "Download transactions, clients, checkouts or refunds as CSV." => exports::export;
+    "GET" "/audit-logs" Scope (Audit Read) "List the organisation's audit log." => audit::list;
+    "GET" "/audit-logs/export" Scope (Audit Read) "Download the organisation's audit log with its seals." => audit::export;
+    "GET" "/system/audit-logs" Global (System Read) "List the audit log of the whole instance." => audit::list_all;
+    "GET" "/system/audit-logs/export" Global (System Read) "Download the audit log of the whole instance with its seals." => audit::export_all;
 ];
 
 /// The Main Backend.

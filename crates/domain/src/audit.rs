@@ -22,6 +22,8 @@ text_enum! {
         ObjectDeleted = "object_deleted",
         /// An administrator moved money, or ended a payment.
         MoneyMoved = "money_moved",
+        /// A list of the organisation's data or of its audit log was handed out in bulk.
+        DataExported = "data_exported",
         /// So many tries of a merchant's payers were declined that payers are held up.
         CardTestingSuspected = "card_testing_suspected",
         /// How many of the first three were not written, because there were too many of them.

@@ -35,6 +35,21 @@ impl Date {
         Some(Date { days: days - 719_468 })
     }
 
+    /// The day that this instant lies in, in UTC.
+    pub const fn of_instant(at: Timestamp) -> Date {
+        Date { days: at.0.div_euclid(DAY) }
+    }
+
+    /// The day this many days after 1970-01-01.
+    pub const fn from_days(days: i64) -> Date {
+        Date { days }
+    }
+
+    /// Days since 1970-01-01.
+    pub const fn days(self) -> i64 {
+        self.days
+    }
+
     /// Midnight UTC with which the day begins.
     pub const fn start(self) -> Timestamp {
         Timestamp(self.days.saturating_mul(DAY))
@@ -43,6 +58,13 @@ impl Date {
     /// Midnight UTC with which the day ends.
     pub const fn end(self) -> Timestamp {
         self.start().plus(DAY)
+    }
+}
+
+impl std::fmt::Display for Date {
+    /// `YYYY-MM-DD`.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&civil(self.start()).0)
     }
 }
 

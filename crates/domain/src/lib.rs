@@ -16,7 +16,9 @@ pub mod currency;
 pub mod customer;
 pub mod date;
 pub mod event;
+pub mod export;
 pub mod fee;
+pub mod figures;
 pub mod gate_operation;
 pub mod gate_token;
 pub mod gate_transaction;
@@ -30,6 +32,7 @@ pub mod outcome;
 pub mod payment;
 pub mod payment_method;
 pub mod payout;
+pub mod period;
 pub mod rate;
 pub mod refund;
 #[cfg(test)]

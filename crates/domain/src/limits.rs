@@ -45,3 +45,13 @@ pub const AUDIT_FOREIGN_PER_KEY: usize = 20;
 pub const AUDIT_WAITING: usize = 1_000;
 /// How long a rotated key may work on at most (7 days).
 pub const KEY_OVERLAP_US: i64 = 7 * crate::time::DAY;
+/// Days that figures may be asked for, or rows exported from, at once.
+pub const RANGE_DAYS: i64 = 366;
+/// Rows of one export; whoever has more asks for less time.
+pub const EXPORT_ROWS: i64 = 1_000_000;
+/// Rows that an export reads at once.
+pub const EXPORT_PAGE: i64 = 500;
+/// How long one export may take in all, in seconds: whoever reads it slowly holds up the organisation's next one.
+pub const EXPORT_SECONDS: u64 = 1_800;
+/// Rows that are too young to be folded into figures and are looked at for one answer.
+pub const FIGURES_TAIL_ROWS: i64 = 20_000;

@@ -16,7 +16,8 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use store::Tx;
-use store::audit::{AuditFilter, AuditProof};
+use store::audit::{AuditFilter, AuditProof, AuditQuery};
+use store::numbered_page::{NumberedPage, NumberedQuery};
 
 /// Who acts in commands.
 pub const OPERATOR: &str = "operator";
@@ -296,6 +297,15 @@ impl Engine {
             created_at: draft.at,
         };
         Ok(store::audit::insert(tx, &entry)?)
+    }
+
+    /// A page of the audit log, newest first.
+    pub async fn audit_log(
+        &self,
+        asked: AuditQuery,
+        query: NumberedQuery,
+    ) -> Result<NumberedPage<AuditEntry>, Error> {
+        self.store.read(move |tx| Ok::<_, Error>(store::audit::page(tx, &asked, query)?)).await
     }
 
     /// Seals entries made before `mark`, if this node holds the sealer's lease. How many.

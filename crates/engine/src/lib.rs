@@ -13,6 +13,8 @@ pub mod customers;
 mod emit;
 pub mod error;
 pub mod events;
+pub mod exports;
+pub mod figures;
 pub mod gate;
 mod idempotency;
 pub mod ids;
@@ -46,6 +48,7 @@ pub use ids::wall_clock;
 pub use provider::MethodChoice;
 pub use settings::Settings;
 pub use store::StoreError;
+pub use store::audit::AuditQuery;
 pub use store::balance::BalanceFilter;
 pub use store::events::EventFilter;
 pub use store::numbered_page::{NumberedPage, NumberedQuery};
@@ -111,6 +114,7 @@ pub struct Inner {
     services: gate::ServiceCache,
     transaction_counts: gate::TransactionCounts,
     incidents: audit::Incidents,
+    exports: exports::UnderWay,
     in_flight: AtomicUsize,
     landed: Notify,
 }
@@ -138,7 +142,8 @@ impl Engine {
         let newest = store
             .read(|tx| {
                 let journal = store::ledger::newest_journal(tx)?.map(|j| j.0);
-                Ok::<_, Error>(journal.max(store::audit::newest(tx)?.map(|a| a.0)))
+                let newest = journal.max(store::audit::newest(tx)?.map(|a| a.0));
+                Ok::<_, Error>(newest.max(store::figures::newest_folded(tx)?))
             })
             .await?;
         let ids = Ids::new(newest);
@@ -158,6 +163,7 @@ impl Engine {
             services: gate::ServiceCache::default(),
             transaction_counts: gate::TransactionCounts::default(),
             incidents: audit::Incidents::default(),
+            exports: exports::UnderWay::default(),
             in_flight: AtomicUsize::new(0),
             landed: Notify::new(),
         })))

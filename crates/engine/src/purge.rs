@@ -12,10 +12,17 @@ use domain::time::Timestamp;
 const CLOCKS_AT_ONCE: i64 = 20;
 
 impl Engine {
-    /// Removes events from before they are shown, with their snapshots and deliveries. How many rows.
+    /// Removes events from before they are shown, with their snapshots and deliveries, but none that figures
+    /// still have to count. How many rows.
     pub async fn purge_events(&self) -> Result<i64, Error> {
-        let before = self.now().plus(-EVENTS_KEPT_US);
-        self.store.write(move |tx| Ok::<_, Error>(store::events::purge(tx, before, BULK_ROWS)?)).await
+        let old = self.now().plus(-EVENTS_KEPT_US);
+        self.store
+            .write(move |tx| {
+                let uncounted = store::figures::oldest_unfolded_failure(tx)?;
+                let before = uncounted.map_or(old, |event| old.min(store::ledger::id_instant(event.0)));
+                Ok::<_, Error>(store::events::purge(tx, before, BULK_ROWS)?)
+            })
+            .await
     }
 
     /// Removes test clocks that are kept no longer; what lived by them goes on by the wall clock. True when

@@ -5,13 +5,15 @@
 
 use crate::error::StoreError;
 use crate::ledger::{POST_WITHIN_US, first_id, id_instant, wall_clock};
+use crate::numbered_page::{Conditions, NumberedPage, NumberedQuery, numbered};
 use crate::page::select;
 use crate::params;
 use crate::tx::{Param, Row, ToParam, Tx};
 use domain::audit::{AuditEntry, AuditKind, audit_digest};
+use domain::export::{AuditSeal, SealedEntry};
 use domain::id::{AuditId, Core, MerchantId};
 use domain::scope::Scope;
-use domain::time::Timestamp;
+use domain::time::{HOUR, Timestamp};
 
 const COLUMNS: &str = "id, merchant, live, kind, actor, subject, request, detail, created_at";
 
@@ -67,6 +69,92 @@ pub fn list(tx: &mut Tx<'_>, filter: &AuditFilter, limit: i64) -> Result<Vec<Aud
     params.push(Param::Int(limit));
     sql.push_str(&format!(" ORDER BY id DESC LIMIT ?{}", params.len()));
     tx.all(&sql, &params, entry)
+}
+
+/// Which entries people of an organisation, or of the whole instance, are shown.
+#[derive(Clone, Debug, Default)]
+pub struct AuditQuery {
+    /// Entries of this merchant in this mode, and those that are of no mode; of all if `None`.
+    pub scope: Option<Scope>,
+    pub kind: Option<AuditKind>,
+    pub actor: Option<String>,
+    /// Made at this instant or later.
+    pub from: Option<Timestamp>,
+    /// Made before this one.
+    pub until: Option<Timestamp>,
+}
+
+/// An id may be made in an earlier millisecond than its entry's instant was read, if the clock goes back between.
+const CLOCK_MARGIN_US: i64 = HOUR;
+
+impl AuditQuery {
+    fn conditions(&self) -> Conditions<'_> {
+        let mut conditions = Conditions::new();
+        if let Some(scope) = &self.scope {
+            conditions.and("merchant =", scope.merchant.param());
+            let live = i64::from(scope.mode.is_live());
+            conditions.and_plain(&format!("(live IS NULL OR live = {live})"));
+        }
+        if let Some(kind) = &self.kind {
+            conditions.and("kind =", kind.param());
+        }
+        if let Some(actor) = &self.actor {
+            conditions.and("actor =", actor.param());
+        }
+        if let Some(from) = &self.from {
+            conditions.and("created_at >=", from.param());
+            // What is older need not be looked at: ids are made behind the instant that an entry tells of.
+            conditions.and("id >=", Param::Id(first_id(from.plus(-CLOCK_MARGIN_US)).0));
+        }
+        if let Some(until) = &self.until {
+            conditions.and("created_at <", until.param());
+        }
+        conditions
+    }
+}
+
+/// A page of entries, newest first.
+pub fn page(
+    tx: &mut Tx<'_>,
+    asked: &AuditQuery,
+    query: NumberedQuery,
+) -> Result<NumberedPage<AuditEntry>, StoreError> {
+    numbered(tx, COLUMNS, "audit_log", asked.conditions(), "id DESC", query, entry)
+}
+
+/// How many entries there are, as far as `max`.
+pub fn count(tx: &mut Tx<'_>, asked: &AuditQuery, max: i64) -> Result<i64, StoreError> {
+    let (sql, mut params) = asked.conditions().into_parts();
+    params.push(Param::Int(max));
+    let rows =
+        format!("SELECT COUNT(*) FROM (SELECT 1 FROM audit_log {sql} LIMIT ?{}) AS counted", params.len());
+    tx.one(&rows, &params, |r| r.next())
+}
+
+/// Up to `limit` entries behind `after` with their seals, oldest first.
+pub fn sealed(
+    tx: &mut Tx<'_>,
+    asked: &AuditQuery,
+    after: AuditId,
+    limit: i64,
+) -> Result<Vec<SealedEntry>, StoreError> {
+    let mut conditions = asked.conditions();
+    conditions.and("id >", after.param());
+    let (sql, mut params) = conditions.into_parts();
+    params.push(Param::Int(limit));
+    let rest =
+        format!("audit_log LEFT JOIN audit_seals ON entry = id {sql} ORDER BY id LIMIT ?{}", params.len());
+    let columns = format!("{COLUMNS}, seq, prev_hash, hash");
+    tx.all(&select(&columns, &rest), &params, |r| {
+        let entry = entry(r)?;
+        let (seq, previous, hash): (Option<i64>, Option<Vec<u8>>, Option<Vec<u8>>) =
+            (r.next()?, r.next()?, r.next()?);
+        let seal = match (seq, previous, hash) {
+            (Some(seq), Some(previous), Some(hash)) => Some(AuditSeal { seq, previous, hash }),
+            _ => None,
+        };
+        Ok(SealedEntry { entry, seal })
+    })
 }
 
 /// Tables whose objects have an id that requests name, by its prefix.

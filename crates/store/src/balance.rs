@@ -7,13 +7,13 @@ use domain::currency::Currency;
 use domain::id::JournalId;
 use domain::scope::Scope;
 
-const COLUMNS: &str =
+pub(crate) const COLUMNS: &str =
     "journal, merchant, live, kind, currency, amount, fee, source, available_on, available, created_at";
 
 const TABLE: Table =
     Table { name: "balance_transactions", columns: COLUMNS, id: "journal", order: Order::Created };
 
-fn balance_transaction(row: &mut Row<'_>) -> Result<BalanceTransaction, StoreError> {
+pub(crate) fn balance_transaction(row: &mut Row<'_>) -> Result<BalanceTransaction, StoreError> {
     Ok(BalanceTransaction {
         journal: row.next()?,
         scope: Scope { merchant: row.next()?, mode: row.next()? },

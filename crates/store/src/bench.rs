@@ -12,7 +12,7 @@ mod recording;
 mod script;
 
 pub use bare::{BareLoop, BareRun, bare_loop, wal_syncs};
-pub use preload::{PRELOAD_BATCH, preload, settle_books};
+pub use preload::{PRELOAD_BATCH, preload, settle_books, spread_over_days};
 pub use recording::Recording;
 pub(crate) use recording::{closure_begins, note};
 pub use script::{Place, Script};

@@ -6,12 +6,12 @@ use domain::customer::Customer;
 use domain::id::{ClockId, CustomerId};
 use domain::scope::Scope;
 
-const COLUMNS: &str = "id, merchant, live, email, name, phone, description, address, shipping, preferred_locales, \
+pub(crate) const COLUMNS: &str = "id, merchant, live, email, name, phone, description, address, shipping, preferred_locales, \
     default_payment_method, metadata, clock, created_at";
 
 const TABLE: Table = Table { name: "customers", columns: COLUMNS, id: "id", order: Order::Created };
 
-fn customer(row: &mut Row<'_>) -> Result<Customer, StoreError> {
+pub(crate) fn customer(row: &mut Row<'_>) -> Result<Customer, StoreError> {
     Ok(Customer {
         id: row.next()?,
         scope: Scope { merchant: row.next()?, mode: row.next()? },

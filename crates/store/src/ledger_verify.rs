@@ -36,6 +36,9 @@ pub fn verify(tx: &mut Tx<'_>) -> Result<Vec<Check>, StoreError> {
     for rule in EVENT_RULES {
         checks.push(check(tx, rule, params![with_events])?);
     }
+    for rule in crate::figures::RULES {
+        checks.push(check(tx, rule, &[])?);
+    }
     checks.push(floors(tx)?);
     checks.push(seals(tx)?);
     Ok(checks)

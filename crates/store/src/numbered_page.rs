@@ -35,6 +35,11 @@ impl<'p> Conditions<'p> {
         self.sql.push_str(&format!("{joint} {left} ?{}", self.params.len()));
     }
 
+    /// The text from `WHERE` on, and its parameters, for a query that goes on behind it.
+    pub fn into_parts(self) -> (String, Vec<Param<'p>>) {
+        (self.sql, self.params)
+    }
+
     /// Adds a condition without a value.
     pub fn and_plain(&mut self, condition: &str) {
         let joint = if self.sql.is_empty() { "WHERE" } else { " AND" };

@@ -6,12 +6,12 @@ use domain::id::{AttemptId, PaymentId, RefundId};
 use domain::refund::Refund;
 use domain::scope::Scope;
 
-const COLUMNS: &str = "id, merchant, live, payment, attempt, amount, currency, status, reason, failure_reason, \
+pub(crate) const COLUMNS: &str = "id, merchant, live, payment, attempt, amount, currency, status, reason, failure_reason, \
     from_pending, shortfall, journal, failure_journal, metadata, clock, created_at";
 
 const TABLE: Table = Table { name: "refunds", columns: COLUMNS, id: "id", order: Order::Created };
 
-fn refund(row: &mut Row<'_>) -> Result<Refund, StoreError> {
+pub(crate) fn refund(row: &mut Row<'_>) -> Result<Refund, StoreError> {
     Ok(Refund {
         id: row.next()?,
         scope: Scope { merchant: row.next()?, mode: row.next()? },

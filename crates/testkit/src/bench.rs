@@ -1,6 +1,7 @@
 //! Benchmarks of the release binary over real sockets.
 
 pub(crate) mod client;
+mod dashboard;
 pub(crate) mod figures;
 mod gate;
 pub(crate) mod gateway;
@@ -10,6 +11,7 @@ mod page;
 mod pattern;
 mod payments;
 
+pub use dashboard::{DashboardOptions, run as dashboard};
 pub use gate::{GateOptions, run as gate};
 pub use page::{PageOptions, run as page};
 pub use payments::{PaymentsOptions, run as payments};

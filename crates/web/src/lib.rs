@@ -6,9 +6,11 @@ pub mod body;
 pub mod card_testing;
 pub mod client;
 pub mod credentials;
+pub mod csv;
 pub mod middleware;
 pub mod params;
 pub mod rate_limit;
+pub mod stream;
 pub mod url;
 
 pub use app::{App, Urls};

@@ -29,8 +29,8 @@ const RESTART_AFTER_PANIC: Duration = Duration::from_secs(1);
 /// What can be set about the workers.
 #[derive(Clone, Debug)]
 pub struct WorkerOptions {
-    /// How far behind the clock journals are sealed. Shorter than the default only where one process
-    /// writes and nothing is read from the seals: a journal that commits below the mark stays unsealed.
+    /// How far behind the clock journals are sealed, and figures folded. Shorter than the default only where one process
+    /// writes and nothing is read from either: what commits below the mark stays unsealed, and uncounted.
     pub seal_lag: Duration,
     /// Deliveries under way at once, to all endpoints together; at least 1.
     pub delivery_concurrency: usize,
@@ -168,6 +168,7 @@ fn start_loops(loops: &mut JoinSet<()>, engine: &Engine, courier: deliveries::Co
     spawn(loops, "clocks", stop, &up, |up| async move { up.clocks().await });
     spawn(loops, "fold", stop, &up, |up| async move { up.fold().await });
     spawn(loops, "seal", stop, &up, move |up| async move { up.seal(lag).await });
+    spawn(loops, "figures", stop, &up, move |up| async move { up.figures(lag).await });
     spawn(loops, "purge", stop, &up, |up| async move { up.purge().await });
     spawn(loops, "ended keys", stop, &up, |up| async move { up.ended_keys().await });
     spawn(loops, "audit", stop, &up, |up| async move { up.audit().await });

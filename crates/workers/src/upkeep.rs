@@ -75,6 +75,16 @@ impl Upkeep {
         self.repeat("seal", Duration::from_secs(1), None, step).await;
     }
 
+    /// Folds into figures what is older than `lag`.
+    pub async fn figures(self, lag: Duration) {
+        let lag = i64::try_from(lag.as_micros()).unwrap_or(i64::MAX);
+        let step = move |engine: Engine| async move {
+            let mark = engine.now().plus(lag.saturating_neg());
+            Ok(full(engine.fold_figures(mark).await?))
+        };
+        self.repeat("figures", Duration::from_secs(1), None, step).await;
+    }
+
     /// What is kept no longer: idempotency keys, events, test clocks.
     pub async fn purge(self) {
         let step = |engine: Engine| async move {

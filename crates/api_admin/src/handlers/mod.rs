@@ -1,7 +1,10 @@
 //! One file a noun: fields in, engine command, object out.
 
 pub(crate) mod api_keys;
+pub(crate) mod audit;
 pub(crate) mod checkouts;
+pub(crate) mod exports;
+pub(crate) mod figures;
 pub(crate) mod organizations;
 pub(crate) mod providers;
 pub(crate) mod sites;

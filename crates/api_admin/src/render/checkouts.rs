@@ -1,6 +1,6 @@
-use super::{currency, hex, instant, map, optional_instant};
+use super::{currency, hex, instant, map, optional_instant, rate};
 use domain::id::TypedId;
-use domain::payment::{CancellationReason, Payment, PaymentStatus};
+use domain::payment::{CancellationReason, PaymentStatus};
 use domain::payment_method::MethodKind;
 use domain::site_checkout::{Party, SiteItem};
 use engine::checkouts::CheckoutView;
@@ -9,10 +9,10 @@ use serde_json::{Value, json};
 use web::Urls;
 
 /// What a checkout is called, by its payment.
-fn status(payment: &Payment) -> &'static str {
-    match payment.status {
+pub(super) fn status(payment: PaymentStatus, reason: Option<CancellationReason>) -> &'static str {
+    match payment {
         PaymentStatus::Succeeded => "completed",
-        PaymentStatus::Canceled => match payment.cancellation_reason {
+        PaymentStatus::Canceled => match reason {
             Some(CancellationReason::Expired) => "expired",
             _ => "cancelled",
         },
@@ -32,16 +32,6 @@ fn party(of: &Party) -> Value {
         "address1": of.address1, "address2": of.address2, "city": of.city, "state": of.state,
         "postcode": of.postcode, "country": of.country, "phone": of.phone,
     })
-}
-
-/// Hundredths of a percent as a number of percent. Text in between, so that 7.25 stays 7.25.
-fn rate(hundredths: i64) -> Value {
-    let text = match (hundredths / 100, hundredths % 100) {
-        (whole, 0) => whole.to_string(),
-        (whole, part) if part % 10 == 0 => format!("{whole}.{}", part / 10),
-        (whole, part) => format!("{whole}.{part:02}"),
-    };
-    serde_json::from_str(&text).unwrap_or(Value::Null)
 }
 
 fn item(of: &SiteItem) -> Value {
@@ -65,7 +55,7 @@ pub(crate) fn checkout(urls: &Urls, view: &SiteCheckoutView) -> Value {
         "sessionPublicId": checkout.code,
         "shortCode": checkout.code,
         "paymentUrl": payment_url(urls, &checkout.code),
-        "status": status(payment),
+        "status": status(payment.status, payment.cancellation_reason),
         "amount": payment.total(),
         "currency": currency(payment.currency),
         "email": details.payer_email,
@@ -112,7 +102,7 @@ pub(crate) fn public_checkout(urls: &Urls, view: &CheckoutView) -> Value {
             .collect(),
     };
     let methods: Vec<&str> = view.methods.iter().copied().map(method).collect();
-    let status = match status(payment) {
+    let status = match status(payment.status, payment.cancellation_reason) {
         "open" => "pending",
         other => other,
     };

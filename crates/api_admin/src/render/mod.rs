@@ -1,9 +1,14 @@
 //! Objects as JSON: camelCase, ids of 24 hex digits, instants as ISO 8601, amounts in minor units.
 
+mod audit;
 mod checkouts;
+pub(crate) mod export_table;
+mod figures;
 mod transactions;
 
+pub(crate) use audit::{AuditWriter, audit_entry};
 pub(crate) use checkouts::{checkout, public_checkout};
+pub(crate) use figures::figures;
 pub(crate) use transactions::{public_transaction, transaction, transaction_with_timeline};
 
 use domain::access::Grant;
@@ -31,6 +36,16 @@ pub(crate) fn optional_instant(at: Option<Timestamp>) -> Value {
 
 pub(crate) fn currency(currency: Currency) -> &'static str {
     currency.code()
+}
+
+/// Hundredths of a percent as a number of percent. Text in between, so that 7.25 stays 7.25.
+fn rate(hundredths: i64) -> Value {
+    let text = match (hundredths / 100, hundredths % 100) {
+        (whole, 0) => whole.to_string(),
+        (whole, part) if part % 10 == 0 => format!("{whole}.{}", part / 10),
+        (whole, part) => format!("{whole}.{part:02}"),
+    };
+    serde_json::from_str(&text).unwrap_or(Value::Null)
 }
 
 pub(crate) fn map(pairs: &[(String, String)]) -> Value {

@@ -3,6 +3,7 @@
 
 use crate::support::{VISA, refused};
 use api_admin::{ADMIN_ROUTES, Access, Endpoint, PUBLIC_ROUTES};
+use domain::date::Date;
 use http::Method;
 use serde_json::{Value, json};
 use testkit::office::{Office, text};
@@ -106,6 +107,13 @@ fn sample(f: &Fixtures, route: &Endpoint) -> Option<Sample> {
     match (route.method, route.path) {
         ("GET", "/organizations" | "/system/api-keys" | "/api-key-scopes" | "/provider-types") => {
             at(&[], Own, none())
+        }
+        ("GET", "/system/audit-logs" | "/system/audit-logs/export") => at(&[], Own, none()),
+        ("GET", "/dashboard" | "/audit-logs" | "/audit-logs/export") => at(&[], Empty, none()),
+        ("POST", "/data-import-export/export") => {
+            let today = Date::of_instant(engine::wall_clock()).days();
+            let [from, to] = [today - 1, today + 1].map(|day| Date::from_days(day).to_string());
+            at(&[], Empty, json!({ "entityType": "transactions", "from": from, "to": to }))
         }
         ("POST", "/organizations") => at(&[], Own, json!({ "name": "Another" })),
         ("GET", "/organizations/{orgId}") => at(&[org], Hidden, none()),

@@ -1,8 +1,12 @@
 //! The Admin API and the Main Backend, on both engines.
 
+mod audit;
 mod checkouts;
 mod coverage;
+mod exports;
+mod figures;
 mod inputs;
+mod keyed;
 mod keys;
 mod merchants_server;
 mod notices;

@@ -8,6 +8,7 @@ mod coverage;
 mod cross_origin;
 mod envelope;
 mod expand;
+mod figures;
 mod idempotency;
 mod idempotency_abuse;
 mod inputs;

@@ -25,7 +25,8 @@ pub struct List {
     #[arg(long, value_parser = merchant_id)]
     merchant: Option<MerchantId>,
     /// Only this kind: key_in_url, foreign_object, auth_failed, key_created, key_revoked, key_rotated,
-    /// settings_changed, card_testing_suspected or suppressed
+    /// settings_changed, object_created, object_deleted, money_moved, data_exported, card_testing_suspected or
+    /// suppressed
     #[arg(long, value_parser = kind)]
     kind: Option<AuditKind>,
     /// Only the last minutes, hours or days, such as 30m, 36h or 7d

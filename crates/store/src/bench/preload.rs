@@ -46,3 +46,14 @@ pub fn settle_books(tx: &mut Tx<'_>) -> Result<bool, StoreError> {
     let sealed = ledger::seal(tx, Timestamp(micros().saturating_add(MINUTE)), BULK)?;
     Ok(folded == 0 && sealed == 0)
 }
+
+/// Spreads the balance transactions of one moment over so many days before it, for figures by day. Before any
+/// of them is folded.
+pub fn spread_over_days(tx: &mut Tx<'_>, days: i64) -> Result<(), StoreError> {
+    tx.allow_long_statements()?;
+    tx.execute(
+        "UPDATE balance_transactions SET created_at = created_at - 86400000000 * (available_on % ?1)",
+        crate::params![days],
+    )?;
+    Ok(())
+}

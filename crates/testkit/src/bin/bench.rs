@@ -4,7 +4,8 @@ use clap::{Args, Parser, ValueEnum};
 use std::process::ExitCode;
 use std::time::Duration;
 use testkit::Kind;
-use testkit::bench::{GateOptions, PageOptions, PaymentsOptions, gate, page, payments};
+use testkit::bench::{DashboardOptions, GateOptions, PageOptions, PaymentsOptions};
+use testkit::bench::{dashboard, gate, page, payments};
 
 /// Measures PaymentGate on this machine and says which goals are met.
 #[derive(Parser)]
@@ -16,6 +17,8 @@ enum Command {
     Gate(Gate),
     /// Views of a payment page: how long they take at a fixed rate, and their bytes
     Page(Page),
+    /// Figures of a year by day, asked for with different numbers of payments stored
+    Dashboard(Dashboard),
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -62,6 +65,16 @@ struct Page {
     /// Length of the loop in seconds
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=600))]
     seconds: u64,
+}
+
+#[derive(Args)]
+struct Dashboard {
+    /// Database to measure on
+    #[arg(long, value_enum, default_value = "both")]
+    engine: Engine,
+    /// Payments stored, one run each
+    #[arg(long, value_delimiter = ',', default_value = "10000,1000000", value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
+    payments: Vec<u64>,
 }
 
 #[derive(Args)]
@@ -126,6 +139,10 @@ async fn measure(command: Command) -> anyhow::Result<bool> {
             let options =
                 PageOptions { engines: args.engine.kinds(), rate: args.rate, time: seconds(args.seconds) };
             page(&options).await
+        }
+        Command::Dashboard(args) => {
+            let options = DashboardOptions { engines: args.engine.kinds(), payments: args.payments };
+            dashboard(&options).await
         }
     }
 }

@@ -1,0 +1,39 @@
+use crate::error::ApiError;
+use crate::input::{Side, period, required, side};
+use crate::render::export_table;
+use crate::request::{Answer, Download, Scoped};
+use domain::export::ExportKind;
+use web::stream;
+
+/// Only CSV for now; the field says so to whoever asks for another.
+const FORMATS: [&str; 1] = ["csv"];
+
+pub(crate) async fn export(request: Scoped) -> Result<Answer, ApiError> {
+    let mut reader = request.params.reader();
+    let kinds: Vec<&str> = ExportKind::ALL.iter().map(|kind| kind.as_str()).collect();
+    let kind = required(reader.one_of("entityType", &kinds)?.and_then(ExportKind::parse), "entityType")?;
+    reader.one_of("format", &FORMATS)?;
+    let from = required(side(&mut reader, "from", Side::Start)?, "from")?;
+    let until = required(side(&mut reader, "to", Side::End)?, "to")?;
+    let period = period(from, until)?;
+    let mut export = request.engine().export(request.scope, request.by(), kind, period).await?;
+    let name = format!("{kind}-{}-{}.csv", period.first_day(), period.last_day());
+    let body = stream::body(move |mut pieces| async move {
+        let mut table = export_table::begin(kind);
+        loop {
+            match export.next_page().await {
+                Ok(Some(rows)) => export_table::write(&mut table, &rows),
+                Ok(None) => break,
+                // The connection breaks, so that nobody takes what came for everything.
+                Err(error) => return tracing::warn!(?error, %kind, "an export was broken off"),
+            }
+            if pieces.send(table.take()).await.is_err() {
+                return;
+            }
+        }
+        if pieces.send(table.take()).await.is_ok() {
+            pieces.end();
+        }
+    });
+    Ok(Answer::Download(Download { name, kind: "text/csv; charset=utf-8; header=present", body }))
+}

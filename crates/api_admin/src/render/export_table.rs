@@ -1,0 +1,236 @@
+//! The columns of exports. What they mean is told in docs/figures-and-exports.md; whoever adds one adds it at the
+//! end, since programs read them by their place.
+
+use super::checkouts::status;
+use super::{currency, hex};
+use domain::currency::Currency;
+use domain::customer::Customer;
+use domain::date::iso_micros;
+use domain::export::{CheckoutRow, ExportKind, ExportRows, RefundRow, TransactionRow};
+use domain::money::format_minor;
+use domain::payment_method::MethodKind;
+use domain::site_transaction;
+use domain::time::Timestamp;
+use web::csv::{Cell, Table};
+
+const TRANSACTIONS: &[&str] = &[
+    "id",
+    "createdAt",
+    "checkoutId",
+    "siteId",
+    "site",
+    "clientId",
+    "clientEmail",
+    "providerId",
+    "provider",
+    "method",
+    "statusCode",
+    "status",
+    "currency",
+    "amount",
+    "amountDecimal",
+    "captured",
+    "capturedDecimal",
+    "refunded",
+    "refundedDecimal",
+    "fee",
+    "feeDecimal",
+    "failureCode",
+    "failureMessage",
+    "externalReference",
+    "invoiceNumber",
+];
+
+const CLIENTS: &[&str] = &[
+    "id",
+    "createdAt",
+    "email",
+    "name",
+    "phone",
+    "description",
+    "line1",
+    "line2",
+    "city",
+    "state",
+    "postalCode",
+    "country",
+];
+
+const CHECKOUTS: &[&str] = &[
+    "id",
+    "createdAt",
+    "expiresAt",
+    "siteId",
+    "site",
+    "clientId",
+    "email",
+    "status",
+    "currency",
+    "amount",
+    "amountDecimal",
+    "externalReference",
+    "invoiceNumber",
+];
+
+const REFUNDS: &[&str] = &[
+    "id",
+    "createdAt",
+    "transactionId",
+    "checkoutId",
+    "providerId",
+    "provider",
+    "status",
+    "currency",
+    "amount",
+    "amountDecimal",
+    "reason",
+    "failureReason",
+    "externalReference",
+];
+
+pub(crate) const fn columns(kind: ExportKind) -> &'static [&'static str] {
+    match kind {
+        ExportKind::Transactions => TRANSACTIONS,
+        ExportKind::Clients => CLIENTS,
+        ExportKind::Checkouts => CHECKOUTS,
+        ExportKind::Refunds => REFUNDS,
+    }
+}
+
+/// A table with its header.
+pub(crate) fn begin(kind: ExportKind) -> Table {
+    Table::new(columns(kind))
+}
+
+pub(crate) fn write(table: &mut Table, rows: &ExportRows) {
+    match rows {
+        ExportRows::Transactions(rows) => rows.iter().for_each(|row| transaction(table, row)),
+        ExportRows::Clients(rows) => rows.iter().for_each(|row| client(table, row)),
+        ExportRows::Checkouts(rows) => rows.iter().for_each(|row| checkout(table, row)),
+        ExportRows::Refunds(rows) => rows.iter().for_each(|row| refund(table, row)),
+    }
+}
+
+fn at(instant: Timestamp) -> String {
+    iso_micros(instant)
+}
+
+const fn method(kind: MethodKind) -> &'static str {
+    match kind {
+        MethodKind::Card => "card",
+        MethodKind::SepaDebit => "sepa_debit",
+        MethodKind::Paypal => "paypal",
+    }
+}
+
+fn decimals<const N: usize>(amounts: [i64; N], of: Currency) -> [String; N] {
+    amounts.map(|amount| format_minor(amount, of))
+}
+
+fn transaction(table: &mut Table, row: &TransactionRow) {
+    let a = &row.attempt;
+    let status = site_transaction::status(a);
+    let amounts = [a.amount, a.amount_captured, a.amount_refunded, row.fee];
+    let [amount, captured, refunded, fee] = decimals(amounts, a.currency);
+    let decline = a.decline.as_ref();
+    table.row(&[
+        Cell::from(&hex(a.id)),
+        Cell::from(&at(a.created_at)),
+        Cell::from(&hex(a.payment)),
+        Cell::from(&hex(row.storefront)),
+        Cell::from(&row.storefront_name),
+        row.customer.map(hex).as_deref().into(),
+        row.customer_email.as_deref().into(),
+        Cell::from(&hex(a.provider)),
+        Cell::from(&row.provider_name),
+        method(a.method.kind()).into(),
+        status.code().into(),
+        status.as_str().into(),
+        currency(a.currency).into(),
+        a.amount.into(),
+        Cell::from(&amount),
+        a.amount_captured.into(),
+        Cell::from(&captured),
+        a.amount_refunded.into(),
+        Cell::from(&refunded),
+        row.fee.into(),
+        Cell::from(&fee),
+        decline.map(|d| d.code.as_str()).into(),
+        decline.map(|d| d.message.as_str()).into(),
+        row.external_reference.as_deref().into(),
+        row.invoice_number.as_deref().into(),
+    ]);
+}
+
+fn client(table: &mut Table, c: &Customer) {
+    let address = c.address.clone().unwrap_or_default();
+    table.row(&[
+        Cell::from(&hex(c.id)),
+        Cell::from(&at(c.created_at)),
+        c.email.as_deref().into(),
+        c.name.as_deref().into(),
+        c.phone.as_deref().into(),
+        c.description.as_deref().into(),
+        address.line1.as_deref().into(),
+        address.line2.as_deref().into(),
+        address.city.as_deref().into(),
+        address.state.as_deref().into(),
+        address.postal_code.as_deref().into(),
+        address.country.as_deref().into(),
+    ]);
+}
+
+fn checkout(table: &mut Table, row: &CheckoutRow) {
+    let c = &row.checkout;
+    let [amount] = decimals([row.amount], row.currency);
+    table.row(&[
+        Cell::from(&hex(c.payment)),
+        Cell::from(&at(c.created_at)),
+        Cell::from(&at(c.expires_at)),
+        Cell::from(&hex(c.storefront)),
+        Cell::from(&row.storefront_name),
+        c.customer.map(hex).as_deref().into(),
+        c.details.payer_email.as_deref().into(),
+        status(row.status, row.cancellation_reason).into(),
+        currency(row.currency).into(),
+        row.amount.into(),
+        Cell::from(&amount),
+        row.external_reference.as_deref().into(),
+        row.invoice_number.as_deref().into(),
+    ]);
+}
+
+fn refund(table: &mut Table, row: &RefundRow) {
+    let r = &row.refund;
+    let [amount] = decimals([r.amount], r.currency);
+    table.row(&[
+        Cell::from(&hex(r.id)),
+        Cell::from(&at(r.created_at)),
+        Cell::from(&hex(r.attempt)),
+        Cell::from(&hex(r.payment)),
+        Cell::from(&hex(row.provider)),
+        Cell::from(&row.provider_name),
+        r.status.as_str().into(),
+        currency(r.currency).into(),
+        r.amount.into(),
+        Cell::from(&amount),
+        r.reason.map(|reason| reason.as_str()).into(),
+        r.failure_reason.as_deref().into(),
+        row.external_reference.as_deref().into(),
+    ]);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_documents_name_every_column_in_its_place() {
+        let document = include_str!("../../../../docs/figures-and-exports.md");
+        for kind in ExportKind::ALL {
+            let line = format!("`{}`", columns(*kind).join("`, `"));
+            let flat = document.split_whitespace().collect::<Vec<_>>().join(" ");
+            assert!(flat.contains(&line), "{kind}: {line}");
+        }
+    }
+}
