@@ -11,7 +11,7 @@ use web::Urls;
 /// Renders what commands of this surface answer.
 pub fn reply_renderer(urls: Arc<Urls>) -> Box<RenderReply> {
     Box::new(move |views, spec, outcome| match outcome {
-        Outcome::Done(view) => done(views, &urls, view),
+        Outcome::Done(view) => done(views, &urls, spec, view),
         Outcome::Refused { reason, .. } => {
             let message = format!("The provider refused this: {reason}.");
             Ok(refused(&ApiError::conflict("provider_refused", message), spec))
@@ -26,10 +26,11 @@ fn refused(error: &ApiError, spec: &ReplySpec) -> Reply {
     Reply { status: error.status.as_u16(), body: error.body(&spec.request).to_string(), replayed: false }
 }
 
-fn done(views: &mut Views<'_, '_>, urls: &Urls, view: &View) -> Result<Reply, Error> {
+fn done(views: &mut Views<'_, '_>, urls: &Urls, spec: &ReplySpec, view: &View) -> Result<Reply, Error> {
     let value: Value = match view {
         View::SiteCheckout(checkout) => render::checkout(urls, checkout),
         View::SiteTransaction(transaction) => render::transaction(transaction),
+        View::Client(client) => render::client(client),
         // A refund, and a cancellation, are shown as the transaction that they changed.
         View::Refund(refund) => render::transaction(&views.site_transaction(refund.attempt)?),
         View::Payment(payment) => {
@@ -49,5 +50,6 @@ fn done(views: &mut Views<'_, '_>, urls: &Urls, view: &View) -> Result<Reply, Er
             return Err(Error::Internal("no command of the Admin API shows this".to_owned()));
         }
     };
-    Ok(Reply { status: 200, body: value.to_string(), replayed: false })
+    let status = if spec.kind == "created" { 201 } else { 200 };
+    Ok(Reply { status, body: value.to_string(), replayed: false })
 }

@@ -1,7 +1,10 @@
 //! Every route of both backends: the tables from which routers, the coverage test and the OpenAPI documents are made.
 
 use crate::error::ApiError;
-use crate::handlers::{api_keys, audit, checkouts, exports, figures, organizations, providers, sites, system_keys, transactions};
+use crate::handlers::{
+    api_keys, audit, checkouts, clients, exports, figures, organizations, providers, settings, sites,
+    system_keys, transactions,
+};
 use crate::public;
 use crate::request::{Anonymous, Answer, Global, Organized, Scoped};
 use domain::access::{Action, Resource};
@@ -65,6 +68,8 @@ pub static ADMIN_ROUTES: &[Endpoint] = routes![
     "POST" "/organizations" Global (Organization Create) "Create an organisation." => organizations::create;
     "GET" "/organizations/{orgId}" Organization (Organization Read) "Get an organisation." => organizations::get;
     "PUT" "/organizations/{orgId}" Organization (Organization Update) "Change an organisation." => organizations::update;
+    "GET" "/organizations/settings/{group}" Scope (Organization Execute) "Get what is set for all sites." => settings::get;
+    "PUT" "/organizations/settings/{group}" Scope (Organization Execute) "Change what is set for all sites." => settings::update;
     "GET" "/organizations/{orgId}/api-keys" Organization (ApiKey Read) "List keys, without their secrets." => api_keys::list;
     "POST" "/organizations/{orgId}/api-keys" Organization (ApiKey Create) "Create a key; its text is shown once." => api_keys::create;
     "GET" "/organizations/{orgId}/api-keys/{id}" Organization (ApiKey Read) "Get a key, without its secret." => api_keys::get;
@@ -99,6 +104,13 @@ pub static ADMIN_ROUTES: &[Endpoint] = routes![
     "GET" "/checkouts/{id}" Scope (Checkout Read) "Get a checkout." => checkouts::get;
     "PATCH" "/checkouts/{id}" Scope (Checkout Update) "Change a checkout's metadata." => checkouts::update;
     "POST" "/checkouts/{id}/expire" Scope (Checkout Update) "Close a checkout early." => checkouts::expire;
+    "GET" "/clients" Scope (Client Read) "List clients." => clients::list;
+    "GET" "/clients/search" Scope (Client Execute) "Find clients by a part of their name or e-mail address." => clients::search;
+    "POST" "/clients" Scope (Client Create) "Create a client." => clients::create;
+    "GET" "/clients/{id}" Scope (Client Read) "Get a client." => clients::get;
+    "PUT" "/clients/{id}" Scope (Client Update) "Change a client." => clients::update;
+    "DELETE" "/clients/{id}" Scope (Client Delete) "Delete a client and its saved methods." => clients::delete;
+    "GET" "/clients/{id}/history" Scope (Client Execute) "See what was done to a client, and by whom." => clients::history;
     "GET" "/transactions" Scope (Transaction Read) "List transactions." => transactions::list;
     "GET" "/transactions/{id}" Scope (Transaction Read) "Get a transaction with its timeline." => transactions::get;
     "PUT" "/transactions/{id}" Scope (Transaction Update) "Change a transaction's metadata." => transactions::update;

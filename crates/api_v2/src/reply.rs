@@ -45,7 +45,8 @@ fn root(view: &View) -> Object {
         | View::Clock(_)
         | View::ClockDeleted(_)
         | View::SiteCheckout(_)
-        | View::SiteTransaction(_) => Object::Plain,
+        | View::SiteTransaction(_)
+        | View::Client(_) => Object::Plain,
     }
 }
 

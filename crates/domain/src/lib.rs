@@ -12,6 +12,7 @@ pub mod bank;
 pub mod card;
 pub mod card_testing;
 pub mod checkout;
+pub mod client;
 pub mod currency;
 pub mod customer;
 pub mod date;
@@ -38,6 +39,7 @@ pub mod refund;
 #[cfg(test)]
 mod samples;
 pub mod scope;
+pub mod settings_group;
 pub mod site;
 pub mod site_checkout;
 pub mod site_transaction;

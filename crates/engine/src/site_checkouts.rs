@@ -19,6 +19,7 @@ use domain::id::{AttemptId, CustomerId, PaymentId, StorefrontId, TypedId};
 use domain::payment::{CancellationReason, CaptureMethod, PaymentDetails, PaymentStatus};
 use domain::payment_method::MethodKind;
 use domain::scope::Scope;
+use domain::settings_group::{CheckoutSettings, SettingsGroup};
 use domain::site_checkout::{Party, SiteCheckout, SiteItem};
 use domain::storefront::StorefrontStatus;
 use domain::time::MICROS;
@@ -50,7 +51,7 @@ pub struct NewSiteCheckout {
     pub ipn_url: Option<String>,
     /// Two letters.
     pub language: Option<String>,
-    /// Seconds until it expires; as the site has it if `None`.
+    /// Seconds until it expires; as the organisation has it if `None`.
     pub expires_in: Option<i64>,
     pub metadata: Metadata,
 }
@@ -96,15 +97,20 @@ impl Engine {
             };
             let mut payment = new_payment(engine, tx, scope, &wanted, new.site, clock)?;
             payment.checkout = true;
-            let seconds = new.expires_in.unwrap_or(site.storefront.request_expiration);
+            let usual: CheckoutSettings = store::settings_groups::get(tx, scope, SettingsGroup::Checkout)?;
+            let seconds = new.expires_in.unwrap_or(usual.expires_in);
+            let mut details = page_details(&new);
+            if details.language.is_none() {
+                details.language.clone_from(&usual.language);
+            }
             let checkout = Checkout {
                 payment: payment.id,
                 scope,
                 storefront: new.site,
                 customer,
                 code: ids::secret_text(CODE_CHARS),
-                details: page_details(&new),
-                attempts_max: site.storefront.attempts_max,
+                details,
+                attempts_max: usual.max_attempts,
                 open: true,
                 submitted_at: None,
                 expires_at: payment.created_at.plus(seconds.saturating_mul(MICROS)),

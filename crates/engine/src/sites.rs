@@ -6,6 +6,7 @@ use crate::{Engine, ids};
 use domain::audit::AuditKind;
 use domain::id::{ProviderId, StorefrontId};
 use domain::scope::Scope;
+use domain::settings_group::{IpnSettings, SettingsGroup};
 use domain::site::{Branding, SITES_MAX, Site, SiteFacet};
 use domain::storefront::Storefront;
 use store::Tx;
@@ -52,7 +53,9 @@ impl Engine {
                 }
                 let mut storefront = Storefront::new(engine.ids.next(), scope, name.clone(), engine.now());
                 storefront.any_currency = true;
-                let mut facet = SiteFacet::new(storefront.id, scope);
+                let usual: IpnSettings = store::settings_groups::get(tx, scope, SettingsGroup::Ipn)?;
+                let mut facet =
+                    SiteFacet { ipn_version: usual.version, ..SiteFacet::new(storefront.id, scope) };
                 apply(tx, &mut storefront, &mut facet, &changes)?;
                 storefront.number = store::storefronts::insert(tx, &storefront)?;
                 store::sites::insert(tx, &facet)?;

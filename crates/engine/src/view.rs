@@ -6,6 +6,8 @@ use domain::attempt::Attempt;
 use domain::balance::CurrencyBalance;
 use domain::card_testing::CardTestingAlert;
 use domain::checkout::Checkout;
+use domain::client::ClientFacts;
+use domain::currency::Currency;
 use domain::customer::Customer;
 use domain::event::Event;
 use domain::gate_operation::GateOperation;
@@ -94,6 +96,16 @@ pub struct SiteCheckoutView {
     pub attempts: Vec<AttemptId>,
 }
 
+/// A customer as the Admin API shows it.
+#[derive(Clone, Debug)]
+pub struct ClientView {
+    pub customer: Customer,
+    pub facts: ClientFacts,
+    pub updated_at: Timestamp,
+    /// What it has paid and not got back, by currency; where a single client is shown.
+    pub lifetime_value: Option<Vec<(Currency, i64)>>,
+}
+
 /// A transaction of the Admin API: one try, and what came of it.
 #[derive(Clone, Debug)]
 pub struct SiteTransactionView {
@@ -158,7 +170,7 @@ pub struct Snapshot {
 /// A merchant's balance in one currency as a snapshot keeps it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Balance {
-    pub currency: domain::currency::Currency,
+    pub currency: Currency,
     pub pending: i64,
     pub available: i64,
 }
@@ -185,6 +197,7 @@ pub enum View {
     ClockDeleted(domain::id::ClockId),
     SiteCheckout(Box<SiteCheckoutView>),
     SiteTransaction(Box<SiteTransactionView>),
+    Client(Box<ClientView>),
 }
 
 /// How a command ended.

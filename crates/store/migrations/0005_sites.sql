@@ -78,9 +78,14 @@ CREATE INDEX site_transactions_by_payment ON site_transactions (payment);
 -- The payer has left for the provider's own page.
 ALTER TABLE attempts ADD COLUMN redirected BIGINT NOT NULL DEFAULT 0;
 
--- What the Admin API keeps of a client beside the customer.
+-- What the Admin API keeps of a client beside the customer. deleted 1: gone for every surface; its payments keep
+-- the id.
 ALTER TABLE customers ADD COLUMN client TEXT NOT NULL DEFAULT '{}';
 ALTER TABLE customers ADD COLUMN updated_at BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE customers ADD COLUMN deleted BIGINT NOT NULL DEFAULT 0 CHECK (deleted IN (0, 1));
+
+-- The history of one object.
+CREATE INDEX audit_log_by_subject ON audit_log (subject, id) WHERE subject IS NOT NULL;
 
 -- What is set by groups for a merchant in one mode; all zeros as the merchant: for the whole instance.
 CREATE TABLE settings_groups (

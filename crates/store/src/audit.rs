@@ -157,6 +157,17 @@ pub fn sealed(
     })
 }
 
+/// Up to `limit` entries about one object of a scope, newest first.
+pub fn of_subject(
+    tx: &mut Tx<'_>,
+    scope: Scope,
+    subject: &str,
+    limit: i64,
+) -> Result<Vec<AuditEntry>, StoreError> {
+    let rest = "audit_log WHERE subject = ?1 AND merchant = ?2 AND live = ?3 ORDER BY id DESC LIMIT ?4";
+    tx.all(&select(COLUMNS, rest), params![subject, scope.merchant, scope.mode, limit], entry)
+}
+
 /// Tables whose objects have an id that requests name, by its prefix.
 const OWNED: &[(&str, &str, &str)] = &[
     ("pi", "payments", "id"),

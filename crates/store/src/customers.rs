@@ -1,7 +1,7 @@
 use crate::error::StoreError;
 use crate::page::{self, Listed, Order, PageQuery, Table, select};
 use crate::params;
-use crate::tx::{Json, Row, ToParam, Tx, json};
+use crate::tx::{Json, Param, Row, ToParam, Tx, json};
 use domain::customer::Customer;
 use domain::id::{ClockId, CustomerId};
 use domain::scope::Scope;
@@ -78,13 +78,16 @@ pub fn update(tx: &mut Tx<'_>, c: &Customer) -> Result<(), StoreError> {
 }
 
 pub fn get(tx: &mut Tx<'_>, scope: Scope, id: CustomerId) -> Result<Option<Customer>, StoreError> {
-    let sql = select(COLUMNS, "customers WHERE id = ?1 AND merchant = ?2 AND live = ?3");
+    let sql = select(COLUMNS, "customers WHERE id = ?1 AND merchant = ?2 AND live = ?3 AND deleted = 0");
     tx.opt(&sql, params![id, scope.merchant, scope.mode], customer)
 }
 
 /// Reads a customer and locks its row until the transaction ends.
 pub fn lock(tx: &mut Tx<'_>, scope: Scope, id: CustomerId) -> Result<Option<Customer>, StoreError> {
-    let sql = select(COLUMNS, "customers WHERE id = ?1 AND merchant = ?2 AND live = ?3 /* for update */");
+    let sql = select(
+        COLUMNS,
+        "customers WHERE id = ?1 AND merchant = ?2 AND live = ?3 AND deleted = 0 /* for update */",
+    );
     tx.opt(&sql, params![id, scope.merchant, scope.mode], customer)
 }
 
@@ -96,7 +99,7 @@ pub fn list(
     clock: Option<ClockId>,
     query: &PageQuery,
 ) -> Listed<Customer> {
-    let mut filters = Vec::new();
+    let mut filters = vec![("deleted", Param::Int(0))];
     filters.extend(email.as_ref().map(|e| ("email", e.param())));
     filters.extend(clock.as_ref().map(|id| ("clock", id.param())));
     page::list(tx, &TABLE, scope, &filters, query, customer)

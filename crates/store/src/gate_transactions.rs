@@ -175,7 +175,7 @@ pub struct KnownPayer {
 pub fn payer_by_email(tx: &mut Tx<'_>, scope: Scope, email: &str) -> Result<Option<KnownPayer>, StoreError> {
     tx.opt(
         "SELECT c.id, c.clock, p.number FROM customers c LEFT JOIN gate_payers p ON p.customer = c.id \
-         WHERE c.merchant = ?1 AND c.live = ?2 AND c.email = ?3 ORDER BY c.created_at, c.id LIMIT 1",
+         WHERE c.merchant = ?1 AND c.live = ?2 AND c.email = ?3 AND c.deleted = 0 ORDER BY c.created_at, c.id LIMIT 1",
         params![scope.merchant, scope.mode, email],
         |r| {
             let (customer, clock) = (r.next()?, r.next()?);

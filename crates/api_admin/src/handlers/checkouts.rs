@@ -126,7 +126,7 @@ fn vat_rate(item: &mut Reader<'_>) -> Result<Option<i64>, ApiError> {
 }
 
 /// An address in either spelling. Shops send one whose members are all empty: that is none.
-fn party(reader: &mut Reader<'_>, name: &str) -> Result<Option<Party>, ApiError> {
+pub(super) fn party(reader: &mut Reader<'_>, name: &str) -> Result<Option<Party>, ApiError> {
     let Some(mut fields) = reader.object(name)? else { return Ok(None) };
     let mut either = |names: &[&str]| -> Result<Option<String>, ApiError> {
         for name in names {
@@ -166,7 +166,7 @@ fn party(reader: &mut Reader<'_>, name: &str) -> Result<Option<Party>, ApiError>
 }
 
 /// Two letters; of a longer tag the first two.
-fn language(reader: &mut Reader<'_>) -> Result<Option<String>, ApiError> {
+pub(super) fn language(reader: &mut Reader<'_>) -> Result<Option<String>, ApiError> {
     let Some(text) = reader.text("language", 20)? else { return Ok(None) };
     let language: String = text.chars().take(2).collect::<String>().to_ascii_lowercase();
     let known = language.len() == 2 && language.bytes().all(|b| b.is_ascii_lowercase());

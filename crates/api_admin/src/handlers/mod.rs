@@ -3,10 +3,12 @@
 pub(crate) mod api_keys;
 pub(crate) mod audit;
 pub(crate) mod checkouts;
+pub(crate) mod clients;
 pub(crate) mod exports;
 pub(crate) mod figures;
 pub(crate) mod organizations;
 pub(crate) mod providers;
+pub(crate) mod settings;
 pub(crate) mod sites;
 pub(crate) mod system_keys;
 pub(crate) mod transactions;

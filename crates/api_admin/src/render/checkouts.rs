@@ -26,7 +26,7 @@ pub(crate) fn payment_url(urls: &Urls, code: &str) -> String {
     format!("{}/{folder}/{code}", urls.public)
 }
 
-fn party(of: &Party) -> Value {
+pub(super) fn party(of: &Party) -> Value {
     json!({
         "firstName": of.first_name, "lastName": of.last_name, "company": of.company,
         "address1": of.address1, "address2": of.address2, "city": of.city, "state": of.state,

@@ -2,12 +2,14 @@
 
 mod audit;
 mod checkouts;
+mod clients;
 pub(crate) mod export_table;
 mod figures;
 mod transactions;
 
 pub(crate) use audit::{AuditWriter, audit_entry};
 pub(crate) use checkouts::{checkout, public_checkout};
+pub(crate) use clients::{client, client_history};
 pub(crate) use figures::figures;
 pub(crate) use transactions::{public_transaction, transaction, transaction_with_timeline};
 

@@ -22,6 +22,8 @@ struct Fixtures {
     site_to_delete: String,
     provider: String,
     provider_to_delete: String,
+    client: String,
+    client_to_delete: String,
     checkout: String,
     checkout_to_expire: String,
     session: String,
@@ -47,6 +49,8 @@ impl Fixtures {
         let site = async || id(office.post("/sites", &json!({ "name": "x" })).await.expect(201));
         let provider =
             async || id(office.post("/providers", &json!({ "type": "sandbox" })).await.expect(201));
+        let client =
+            async || id(office.post("/clients", &json!({ "email": "jo@example.com" })).await.expect(201));
         let open =
             async || office.checkout(&json!({ "ipnUrl": "https://shop.example/ipn" })).await.expect(200);
         let paid = open().await;
@@ -69,6 +73,8 @@ impl Fixtures {
             site_to_delete: site().await,
             provider: provider().await,
             provider_to_delete: provider().await,
+            client: client().await,
+            client_to_delete: client().await,
             session: text(&checkout["sessionPublicId"]),
             checkout: id(checkout),
             checkout_to_expire: id(open().await),
@@ -148,6 +154,15 @@ fn sample(f: &Fixtures, route: &Endpoint) -> Option<Sample> {
         ("POST", "/checkouts/{siteId}/create") => {
             at(&[&f.site], Hidden, json!({ "amount": 1, "currency": "EUR", "externalReference": "x" }))
         }
+        ("GET" | "PUT", "/organizations/settings/{group}") => {
+            at(&["checkout"], Own, json!({ "maxAttempts": 5 }))
+        }
+        ("GET", "/clients") => at(&[], Empty, none()),
+        ("GET", "/clients/search") => at(&[], Empty, none()),
+        ("POST", "/clients") => at(&[], Own, json!({ "email": "new@example.com" })),
+        ("GET" | "PUT", "/clients/{id}") => at(&[&f.client], Hidden, json!({ "company": "y" })),
+        ("DELETE", "/clients/{id}") => at(&[&f.client_to_delete], Hidden, none()),
+        ("GET", "/clients/{id}/history") => at(&[&f.client], Hidden, none()),
         ("GET", "/checkouts/{id}") => at(&[&f.checkout], Hidden, none()),
         ("PATCH", "/checkouts/{id}") => at(&[&f.checkout], Hidden, json!({ "metadata": { "a": "b" } })),
         ("POST", "/checkouts/{id}/expire") => at(&[&f.checkout_to_expire], Hidden, none()),
@@ -191,7 +206,11 @@ fn address(route: &Endpoint, ids: &[String]) -> String {
 async fn ask(office: &Office, route: &Endpoint, sample: &Sample, key: &str) -> Answer {
     let method: Method = route.method.parse().expect("a method");
     let body = if matches!(route.method, "GET" | "DELETE") { None } else { Some(&sample.body) };
-    office.as_key(key, method, &address(route, &sample.ids), body).await
+    let mut path = address(route, &sample.ids);
+    if route.path == "/clients/search" {
+        path.push_str("?q=jo");
+    }
+    office.as_key(key, method, &path, body).await
 }
 
 /// A scope that a route does not ask for.

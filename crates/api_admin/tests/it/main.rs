@@ -2,6 +2,7 @@
 
 mod audit;
 mod checkouts;
+mod clients;
 mod coverage;
 mod exports;
 mod figures;
@@ -10,6 +11,7 @@ mod keyed;
 mod keys;
 mod merchants_server;
 mod notices;
+mod settings;
 mod setup;
 mod support;
 mod transactions;

@@ -59,6 +59,6 @@ pub fn view(urls: &Urls, view: &View) -> Value {
         View::Clock(v) => clock(v),
         View::ClockDeleted(id) => clock_deleted(*id),
         // No command of this surface shows them.
-        View::SiteCheckout(_) | View::SiteTransaction(_) => Value::Null,
+        View::SiteCheckout(_) | View::SiteTransaction(_) | View::Client(_) => Value::Null,
     }
 }

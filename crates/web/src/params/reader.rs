@@ -84,6 +84,11 @@ impl<'a> Reader<'a> {
         self.find(name).is_some_and(|value| *value != Value::Null)
     }
 
+    /// Whether `name` is there at all, be it as `null`. Does not count as reading it.
+    pub fn was_sent(&self, name: &str) -> bool {
+        self.sent(name)
+    }
+
     /// Accepts `name` without an effect.
     pub fn ignore(&mut self, name: &str) {
         self.taken.push(name.to_owned());

@@ -1,0 +1,60 @@
+use super::checkouts::language;
+use crate::error::ApiError;
+use crate::request::{Answer, Scoped};
+use domain::settings_group::{EXPIRES_IN_S, MAX_ATTEMPTS, SettingsGroup};
+use engine::settings_groups::GroupSettings;
+use serde_json::{Value, json};
+
+fn group(request: &Scoped) -> Result<SettingsGroup, ApiError> {
+    let text = request.path.first().map_or("", String::as_str);
+    SettingsGroup::parse(text).ok_or_else(|| {
+        let known: Vec<&str> = SettingsGroup::ALL.iter().map(|g| g.as_str()).collect();
+        let mut error = ApiError::not_found("group of settings", text);
+        error.message = format!("There is no such group of settings. There are: {}.", known.join(", "));
+        error
+    })
+}
+
+fn shown(settings: &GroupSettings) -> Value {
+    match settings {
+        GroupSettings::Checkout(s) => {
+            json!({ "group": "checkout", "expiresIn": s.expires_in, "maxAttempts": s.max_attempts, "language": s.language })
+        }
+        GroupSettings::Ipn(s) => json!({ "group": "ipn", "version": s.version }),
+    }
+}
+
+pub(crate) async fn get(request: Scoped) -> Result<Answer, ApiError> {
+    let group = group(&request)?;
+    Answer::ok(shown(&request.engine().group_settings(request.scope, group).await?))
+}
+
+/// What the body does not name stays as it is.
+pub(crate) async fn update(request: Scoped) -> Result<Answer, ApiError> {
+    let (scope, by) = (request.scope, request.by());
+    let mut reader = request.params.reader();
+    let changed = match group(&request)? {
+        SettingsGroup::Checkout => {
+            let expires_in = reader.integer("expiresIn", EXPIRES_IN_S.0, EXPIRES_IN_S.1)?;
+            let max_attempts = reader.integer("maxAttempts", MAX_ATTEMPTS.0, MAX_ATTEMPTS.1)?;
+            let sent = reader.was_sent("language");
+            let language = language(&mut reader)?;
+            let change = move |s: &mut domain::settings_group::CheckoutSettings| {
+                s.expires_in = expires_in.unwrap_or(s.expires_in);
+                s.max_attempts = max_attempts.unwrap_or(s.max_attempts);
+                if sent {
+                    s.language.clone_from(&language);
+                }
+            };
+            request.engine().change_checkout_settings(scope, by, change).await?
+        }
+        SettingsGroup::Ipn => {
+            let version = reader.integer("version", 1, 2)?;
+            let change = move |s: &mut domain::settings_group::IpnSettings| {
+                s.version = version.unwrap_or(s.version);
+            };
+            request.engine().change_ipn_settings(scope, by, change).await?
+        }
+    };
+    Answer::ok(shown(&changed))
+}
