@@ -4,7 +4,7 @@
 //! What is noted in the last second before a crash is lost.
 
 use crate::error::Error;
-use crate::{Actor, By, Caller, Engine};
+use crate::{Actor, By, Call, Caller, Engine};
 use domain::audit::{AuditEntry, AuditKind};
 use domain::id::MerchantId;
 use domain::limits::{
@@ -281,6 +281,24 @@ impl Engine {
             at: self.now(),
         };
         self.write_audit(tx, draft)
+    }
+
+    /// A row of money that an administrator moved. What a merchant's own program does over REST v2 is its daily work
+    /// and stands in events.
+    pub(crate) fn audit_money(
+        &self,
+        tx: &mut Tx<'_>,
+        call: &Call,
+        subject: impl ToString,
+        detail: impl Into<String>,
+    ) -> Result<(), Error> {
+        let Caller { scope, actor, .. } = call.caller;
+        if matches!(actor, Actor::ApiKey(_)) {
+            return Ok(());
+        }
+        let by = By { actor, request: call.request.clone() };
+        let of = (Some(scope.merchant), Some(scope.mode));
+        self.audit_by(tx, &by, AuditKind::MoneyMoved, of, subject, detail)
     }
 
     pub(crate) fn write_audit(&self, tx: &mut Tx<'_>, draft: Draft) -> Result<(), Error> {

@@ -47,8 +47,12 @@ impl Engine {
         let below_zero = settings.mode.refunds_below_zero;
         self.drive(call, move |engine, tx, call| {
             let (payment, attempt) = target(tx, call.caller.scope, new.target)?;
-            let (origin, id) = (Origin::from(call), engine.ids.next());
-            engine.begin_refund_as(tx, &origin, id, payment, attempt, &new, below_zero).map(Step::Ask)
+            let (origin, id): (_, RefundId) = (Origin::from(call), engine.ids.next());
+            let subject = attempt.id;
+            let ask = engine.begin_refund_as(tx, &origin, id, payment, attempt, &new, below_zero)?;
+            let asked = new.amount.map_or_else(|| "all that is left".to_owned(), |amount| amount.to_string());
+            engine.audit_money(tx, call, subject.0.hex(), format!("refund {}: {asked}", id.0.hex()))?;
+            Ok(Step::Ask(ask))
         })
         .await
     }

@@ -249,6 +249,7 @@ impl Engine {
                 engine.give_up_attempt(tx, scope, attempt)?;
             }
             store::payments::update(tx, &payment)?;
+            engine.audit_money(tx, call, id.0.hex(), "the checkout was closed")?;
             let snapshot = Snapshot { payment: Some(payment_view(tx, payment)?), ..Snapshot::default() };
             let news = [News::new(EventType::PaymentIntentCanceled, id.core())];
             engine.emit(tx, scope, &Cause::from(call), now, snapshot, &news)?;

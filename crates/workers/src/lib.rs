@@ -120,6 +120,7 @@ async fn supervise(engine: Engine, courier: deliveries::Courier, stop: Stop) {
 /// Writes what was noted for the audit log and waits for its minute to be over.
 async fn write_incidents(engine: &Engine) {
     let all = async {
+        engine.write_key_uses().await?;
         while engine.write_incidents(true).await? {}
         Ok::<_, engine::Error>(())
     };

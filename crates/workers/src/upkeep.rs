@@ -104,7 +104,10 @@ impl Upkeep {
 
     /// What requests did wrong; touches the database only when there is something to write.
     pub async fn audit(self) {
-        let step = |engine: Engine| async move { engine.write_incidents(false).await };
+        let step = |engine: Engine| async move {
+            engine.write_key_uses().await?;
+            engine.write_incidents(false).await
+        };
         self.repeat("audit", Duration::from_secs(1), None, step).await;
     }
 }

@@ -22,6 +22,9 @@ testkit::on_both_engines! {
         let shown = listed.iter().find(|k| k["id"] == made["id"]).expect("listed");
         assert!(shown.get("key").is_none() && !shown.to_string().contains(&key[30..]), "{shown}");
         assert_eq!(shown["last4"], json!(&key[key.len() - 4..]));
+        app.engine.write_key_uses().await.expect("written");
+        let used = office.get(&format!("{path}/{}", text(&made["id"]))).await.expect(200);
+        assert!(used["lastUsedAt"].is_string(), "{used}");
 
         // A new secret under the same id; the old one works until its overlap ends.
         let id = text(&made["id"]);

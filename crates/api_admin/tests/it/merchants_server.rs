@@ -75,6 +75,9 @@ testkit::on_both_engines! {
         let rest = office.post(&format!("/transactions/{id}/refund"), &json!({})).await.expect(200);
         assert_eq!((&rest["status"], &rest["statusCode"], &rest["refundedAmount"]), (&json!("refunded"), &json!(3), &json!(4900)));
 
+        let told = "SELECT COUNT(*) FROM audit_log WHERE kind = 'money_moved' AND actor LIKE 'akey_%' AND detail LIKE 'refund %'";
+        assert_eq!(crate::support::figure(&app, told).await, 2, "a replay moves nothing");
+
         // The same payment over REST v2, with a key of the same merchant.
         let merchant = domain::id::MerchantId::from_core(Core::parse_hex(&office.organization).expect("an id"));
         let scope = domain::scope::Scope { merchant, mode: domain::scope::Mode::Test };

@@ -27,6 +27,8 @@ impl Engine {
                 Err(refusal) => return Err(refuse(tx, scope, id, refusal)),
             };
             store::payments::update(tx, &payment)?;
+            let subject = payment.latest_attempt.map_or_else(|| id.0.hex(), |attempt| attempt.0.hex());
+            engine.audit_money(tx, call, subject, "the payment was canceled")?;
             match step {
                 CancelStep::Void => {
                     let held = payment.amount_capturable;
