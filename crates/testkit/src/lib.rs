@@ -2,6 +2,7 @@
 //! them. Only tests and benchmarks depend on this crate.
 
 mod app;
+mod authenticator;
 pub mod bench;
 mod cluster;
 mod db;
@@ -15,6 +16,7 @@ pub mod soak;
 pub mod walk;
 
 pub use app::{Answer, AppOptions, MASTER_KEY, TestApp, event_renderer, form_body};
+pub use authenticator::{Authenticator, PASSKEY_ORIGIN, passkey_site};
 pub use cluster::Cluster;
 pub use db::{Db, Kind};
 pub use random::Random;
