@@ -208,6 +208,7 @@ fn defect(what: &impl std::fmt::Display) -> ApiError {
 fn sign_in_refused(refusal: SignInRefusal) -> ApiError {
     use SignInRefusal as R;
     let status = match refusal {
+        R::TooManyFailures { .. } => StatusCode::TOO_MANY_REQUESTS,
         R::SessionEnded | R::RefreshReused | R::ChallengeGone | R::PasskeyRefused | R::PasskeyCloned => {
             StatusCode::UNAUTHORIZED
         }
@@ -217,7 +218,11 @@ fn sign_in_refused(refusal: SignInRefusal) -> ApiError {
         R::InviteGone => StatusCode::NOT_FOUND,
         R::SignInFirst | R::PasskeyTaken | R::LastPasskey | R::PasskeysUnavailable => StatusCode::CONFLICT,
     };
-    ApiError::new(status, refusal.code(), refusal.to_string())
+    let retry_after = match refusal {
+        R::TooManyFailures { wait } => Some(wait),
+        _ => None,
+    };
+    ApiError { retry_after, ..ApiError::new(status, refusal.code(), refusal.to_string()) }
 }
 
 pub(crate) fn refused(refusal: &Refusal) -> ApiError {

@@ -39,6 +39,8 @@ text_enum! {
         /// A right signature with a counter that did not grow: somebody has a copy of the passkey.
         PasskeyCloned = "passkey_cloned",
         SignedIn = "signed_in",
+        /// So many logins of an account or from an address failed that the next ones are told to wait.
+        LoginFailures = "login_failures",
         SignedOut = "signed_out",
         /// A refresh token came twice; its session was ended.
         RefreshReused = "refresh_reused",

@@ -44,6 +44,8 @@ pub struct Ceremony {
     pub session: Option<SessionId>,
     /// What a registration takes up.
     pub invite: Option<InviteId>,
+    /// For a login: the keyed digest of the address, whoever has it, under which failures are counted.
+    pub account: Vec<u8>,
     /// What the checking of the answer needs to know. Empty when there is nobody to check.
     pub state: String,
     pub expires_at: Timestamp,

@@ -17,6 +17,11 @@ pub const FRESH_LOGIN_US: i64 = 15 * MINUTE;
 /// Use is written down this often (1 min), so that not every request writes.
 pub const SEEN_EVERY_US: i64 = MINUTE;
 
+/// Failed logins of one account, or from one address, after which the next ones are told to wait.
+pub const LOGIN_FAILURES: usize = 10;
+/// How long a failed login counts (30 min).
+pub const LOGIN_FAILURES_US: i64 = 30 * MINUTE;
+
 text_enum! {
     /// Why a session ended before its time.
     pub enum SessionEnd {
@@ -82,6 +87,8 @@ pub enum SignInRefusal {
     ChallengeGone,
     #[error("The passkey was not accepted.")]
     PasskeyRefused,
+    #[error("The passkey was not accepted. Too many logins failed; wait as long as Retry-After says.")]
+    TooManyFailures { wait: u32 },
     #[error(
         "This passkey seems to have been copied. Use another one, remove this one, and tell an administrator."
     )]
@@ -116,6 +123,7 @@ impl SignInRefusal {
             SignInRefusal::RefreshReused => "refresh_token_reused",
             SignInRefusal::ChallengeGone => "challenge_gone",
             SignInRefusal::PasskeyRefused => "passkey_refused",
+            SignInRefusal::TooManyFailures { .. } => "too_many_failures",
             SignInRefusal::PasskeyCloned => "passkey_cloned",
             SignInRefusal::InviteGone => "invitation_gone",
             SignInRefusal::InviteForAnother => "invitation_for_another",

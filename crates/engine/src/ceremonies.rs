@@ -33,6 +33,7 @@ impl Engine {
             user: whom.user,
             session: whom.session,
             invite: whom.invite,
+            account: Vec::new(),
             state,
             expires_at: self.now().plus(CEREMONY_US),
         }

@@ -22,6 +22,7 @@ mod idempotency;
 pub mod ids;
 pub mod keys;
 pub mod ledger;
+mod login_failures;
 pub mod merchants;
 mod notices;
 pub mod passkeys;
@@ -47,7 +48,7 @@ pub mod views;
 mod webauthn;
 pub mod webhook_endpoints;
 
-pub use call::{Actor, By, Call, Caller, IdempotentRequest, RenderReply, Reply, ReplySpec};
+pub use call::{Actor, By, Call, Caller, IdempotentRequest, RenderReply, Reply, ReplySpec, Visit};
 pub use ceremonies::Challenge;
 pub use connectors::{ChallengeAnswer, ConnectorProfile, MethodInput, Tokenised};
 pub use error::Error;
@@ -128,6 +129,7 @@ pub struct Inner {
     incidents: audit::Incidents,
     exports: exports::UnderWay,
     verifier: webauthn::Verifier,
+    login_failures: login_failures::LoginFailures,
     in_flight: AtomicUsize,
     landed: Notify,
 }
@@ -179,6 +181,7 @@ impl Engine {
             incidents: audit::Incidents::default(),
             exports: exports::UnderWay::default(),
             verifier,
+            login_failures: login_failures::LoginFailures::default(),
             in_flight: AtomicUsize::new(0),
             landed: Notify::new(),
         })))

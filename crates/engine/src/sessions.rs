@@ -1,17 +1,19 @@
 //! Signing in, staying signed in, signing out.
 
 use crate::access_token::{self, Access};
-use crate::call::{Actor, By};
+use crate::audit::Draft;
+use crate::call::{Actor, By, Visit};
 use crate::ceremonies::{Challenge, For};
 use crate::error::Error;
+use crate::login_failures::Counted;
 use crate::webauthn::{Asserted, stand_ins};
 use crate::{Engine, ids, keys};
 use domain::audit::AuditKind;
 use domain::id::UserId;
 use domain::limits::{MEMBERSHIPS, REFRESHES, SESSIONS};
-use domain::passkey::{CeremonyKind, counter_is_sound};
+use domain::passkey::{Ceremony, CeremonyKind, counter_is_sound};
 use domain::scope::Mode;
-use domain::session::{Session, SessionCaller, SessionEnd, SignInRefusal, is_fresh_login};
+use domain::session::{LOGIN_FAILURES, Session, SessionCaller, SessionEnd, SignInRefusal, is_fresh_login};
 use domain::time::Timestamp;
 use domain::user::{User, UserStatus, email_of};
 use serde_json::Value;
@@ -20,6 +22,7 @@ use store::Tx;
 /// Random characters of a refresh token: 256 bits.
 const REFRESH_CHARS: usize = 43;
 const STAND_INS: &str = "passkey stand-ins";
+const ACCOUNTS: &str = "accounts of logins";
 
 /// What somebody who signed in gets. The texts are here and nowhere else.
 #[derive(Clone)]
@@ -59,6 +62,7 @@ impl Engine {
         let email =
             email_of(email).map_err(|e| Error::invalid("email", "parameter_invalid", e.to_string()))?;
         let stand_ins = stand_ins(self.vault.keyed(STAND_INS, email.as_bytes()))?;
+        let account = self.account(&email);
         let known = self
             .store
             .read(move |tx| {
@@ -76,19 +80,36 @@ impl Engine {
         };
         let (options, state) = self.verifier.ask_login(&credentials)?;
         let whom = For { user, ..For::default() };
-        self.hand_out(self.make_ceremony(CeremonyKind::Login, whom, state), options).await
+        let ceremony = Ceremony { account, ..self.make_ceremony(CeremonyKind::Login, whom, state) };
+        self.hand_out(ceremony, options).await
+    }
+
+    /// Under which failed logins with an address are counted, whether anybody has it or not.
+    fn account(&self, email: &str) -> Vec<u8> {
+        self.vault.keyed(ACCOUNTS, email.as_bytes())[..16].to_vec()
     }
 
     /// Ends a login; the session is in test mode.
     ///
     /// # Errors
-    /// [`SignInRefusal`] when the challenge is gone, the answer is wrong, or the passkey's counter did not grow.
-    pub async fn complete_login(&self, code: &str, answer: &Value, request: &str) -> Result<SignedIn, Error> {
+    /// [`SignInRefusal`] when the challenge is gone, the answer is wrong, or the passkey's counter did not grow. A wrong
+    /// answer past [`LOGIN_FAILURES`] is told to wait.
+    pub async fn complete_login(&self, code: &str, answer: &Value, visit: &Visit) -> Result<SignedIn, Error> {
         let ceremony = self.take_ceremony(code, &[CeremonyKind::Login], None).await?;
-        // Looked at even when nobody signs in with the address, so that the time says nothing.
-        let asserted = self.verifier.asserted(&ceremony.state, answer);
-        let Some(user) = ceremony.user else { return Err(SignInRefusal::PasskeyRefused.into()) };
-        let asserted = asserted?;
+        let account = Counted::Account(ceremony.account.clone());
+        let done = self.answer_login(ceremony, answer, &visit.request).await;
+        self.judge(done, account, visit).await
+    }
+
+    async fn answer_login(
+        &self,
+        ceremony: Ceremony,
+        answer: &Value,
+        request: &str,
+    ) -> Result<SignedIn, Error> {
+        // Looked at first even when nobody signs in with the address, so that neither time nor answer says so.
+        let asserted = self.verifier.asserted(&ceremony.state, answer)?;
+        let user = ceremony.user.ok_or(SignInRefusal::PasskeyRefused)?;
         let (engine, request) = (self.clone(), request.to_owned());
         let refresh = Refresh::new();
         let done = self
@@ -100,6 +121,51 @@ impl Engine {
             })
             .await?;
         done.ok_or_else(|| SignInRefusal::PasskeyCloned.into())
+    }
+
+    /// Counts a login that failed, and forgets what was counted for whoever succeeds.
+    async fn judge(
+        &self,
+        done: Result<SignedIn, Error>,
+        account: Counted,
+        visit: &Visit,
+    ) -> Result<SignedIn, Error> {
+        match &done {
+            Ok(_) => self.login_failures.clear(&account),
+            Err(Error::SignIn(SignInRefusal::PasskeyRefused)) => {
+                let now = self.now();
+                self.note_auth_failed(visit.address.clone());
+                let from = Counted::Address(visit.address.clone());
+                let (of, from) =
+                    (self.login_failures.note(account, now), self.login_failures.note(from, now));
+                if of.first || from.first {
+                    self.report_failures(visit, of.first).await?;
+                }
+                let wait = of.wait.max(from.wait);
+                if wait > 0 {
+                    return Err(SignInRefusal::TooManyFailures { wait }.into());
+                }
+            }
+            Err(_) => {}
+        }
+        done
+    }
+
+    /// Writes once what a run of failures came to. An account is not named: nobody need have its address.
+    async fn report_failures(&self, visit: &Visit, of_account: bool) -> Result<(), Error> {
+        let what = if of_account { "of one account" } else { "from this address" };
+        let draft = Draft {
+            merchant: None,
+            mode: None,
+            kind: AuditKind::LoginFailures,
+            actor: visit.address.clone(),
+            subject: None,
+            request: Some(visit.request.clone()),
+            detail: format!("{LOGIN_FAILURES} logins {what} failed within half an hour"),
+            at: self.now(),
+        };
+        let engine = self.clone();
+        self.store.write(move |tx| engine.write_audit(tx, draft.clone())).await
     }
 
     /// Begins a login once more within a session.
@@ -121,10 +187,21 @@ impl Engine {
         caller: &SessionCaller,
         code: &str,
         answer: &Value,
-        request: &str,
+        visit: &Visit,
     ) -> Result<SignedIn, Error> {
         let kinds = [CeremonyKind::Reauthentication];
         let ceremony = self.take_ceremony(code, &kinds, Some(caller.session)).await?;
+        let done = self.answer_reauthentication(caller, ceremony, answer, &visit.request).await;
+        self.judge(done, Counted::Account(self.account(&caller.email)), visit).await
+    }
+
+    async fn answer_reauthentication(
+        &self,
+        caller: &SessionCaller,
+        ceremony: Ceremony,
+        answer: &Value,
+        request: &str,
+    ) -> Result<SignedIn, Error> {
         let asserted = self.verifier.asserted(&ceremony.state, answer)?;
         let (engine, caller) = (self.clone(), caller.clone());
         let by = By { actor: Actor::User(caller.user), request: request.to_owned() };

@@ -10,6 +10,7 @@ use domain::access::Role;
 use domain::audit::AuditKind;
 use domain::id::{Core, InviteId, MerchantId, TypedId, UserId};
 use domain::limits::{MEMBERS, MEMBERSHIPS, OPEN_INVITES};
+use domain::merchant::Merchant;
 use domain::passkey::CeremonyKind;
 use domain::session::{SessionCaller, SessionEnd, SignInRefusal};
 use domain::user::{INVITE_US, Invitation, Invite, Membership, User, UserStatus, email_of};
@@ -389,6 +390,20 @@ impl Engine {
             .write(move |tx| {
                 store::users::set_name(tx, user, &name)?;
                 store::users::get(tx, user)?.ok_or_else(|| Error::not_found("user", user))
+            })
+            .await
+    }
+
+    /// The organisations that somebody is a member of, with their role in each.
+    pub async fn organizations_of(&self, caller: &SessionCaller) -> Result<Vec<(Merchant, Role)>, Error> {
+        let memberships = caller.memberships.clone();
+        self.store
+            .read(move |tx| {
+                let mut found = Vec::new();
+                for (merchant, role) in &memberships {
+                    found.extend(store::merchants::get(tx, *merchant)?.map(|merchant| (merchant, *role)));
+                }
+                Ok::<_, Error>(found)
             })
             .await
     }

@@ -52,13 +52,15 @@ CREATE TABLE refresh_tokens (
 );
 CREATE INDEX refresh_tokens_by_session ON refresh_tokens (session);
 
--- Challenges that were handed out. code: random; good for one answer, right or wrong.
+-- Challenges that were handed out. code: random; good for one answer, right or wrong. account: under which failed
+-- logins are counted, whether anybody has the address or not.
 CREATE TABLE ceremonies (
     code TEXT PRIMARY KEY,
     kind TEXT NOT NULL,
     person BYTEA,
     session BYTEA,
     invite BYTEA,
+    account BYTEA NOT NULL,
     state TEXT NOT NULL,
     expires_at BIGINT NOT NULL,
     used_at BIGINT

@@ -6,9 +6,9 @@ use domain::time::Timestamp;
 
 pub fn insert(tx: &mut Tx<'_>, c: &Ceremony) -> Result<(), StoreError> {
     tx.execute(
-        "INSERT INTO ceremonies (code, kind, person, session, invite, state, expires_at, used_at) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, NULL)",
-        params![c.code, c.kind, c.user, c.session, c.invite, c.state, c.expires_at],
+        "INSERT INTO ceremonies (code, kind, person, session, invite, account, state, expires_at, used_at) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, NULL)",
+        params![c.code, c.kind, c.user, c.session, c.invite, c.account, c.state, c.expires_at],
     )?;
     Ok(())
 }
@@ -23,7 +23,7 @@ pub fn take(tx: &mut Tx<'_>, code: &str, now: Timestamp) -> Result<Option<Ceremo
     if taken == 0 {
         return Ok(None);
     }
-    let sql = "SELECT code, kind, person, session, invite, state, expires_at FROM ceremonies WHERE code = ?1";
+    let sql = "SELECT code, kind, person, session, invite, account, state, expires_at FROM ceremonies WHERE code = ?1";
     tx.opt(sql, params![code], |r| {
         Ok(Ceremony {
             code: r.next()?,
@@ -31,6 +31,7 @@ pub fn take(tx: &mut Tx<'_>, code: &str, now: Timestamp) -> Result<Option<Ceremo
             user: r.next()?,
             session: r.next()?,
             invite: r.next()?,
+            account: r.next()?,
             state: r.next()?,
             expires_at: r.next()?,
         })

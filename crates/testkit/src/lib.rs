@@ -9,6 +9,7 @@ mod db;
 pub mod gate;
 pub mod kill;
 pub mod office;
+mod person;
 mod random;
 mod receiver;
 pub mod signer;
@@ -19,6 +20,7 @@ pub use app::{Answer, AppOptions, MASTER_KEY, TestApp, event_renderer, form_body
 pub use authenticator::{Authenticator, PASSKEY_ORIGIN, passkey_site};
 pub use cluster::Cluster;
 pub use db::{Db, Kind};
+pub use person::Person;
 pub use random::Random;
 pub use receiver::{Received, Receiver};
 

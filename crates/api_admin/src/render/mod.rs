@@ -4,11 +4,13 @@ mod audit;
 mod checkouts;
 pub(crate) mod export_table;
 mod figures;
+mod people;
 mod transactions;
 
 pub(crate) use audit::{AuditWriter, audit_entry};
 pub(crate) use checkouts::{checkout, public_checkout};
 pub(crate) use figures::figures;
+pub(crate) use people::{invite, member, passkey, person, signed_in};
 pub(crate) use transactions::{public_transaction, transaction, transaction_with_timeline};
 
 use domain::access::Grant;

@@ -11,5 +11,6 @@ mod keys;
 mod merchants_server;
 mod notices;
 mod setup;
+mod sign_in;
 mod support;
 mod transactions;

@@ -1,7 +1,7 @@
-use crate::support::{REQUEST, audited, global_admin, log_in, refusal};
+use crate::support::{REQUEST, audited, global_admin, log_in, refusal, visit};
 use domain::audit::AuditKind;
 use domain::id::UserId;
-use domain::session::SignInRefusal;
+use domain::session::{LOGIN_FAILURES, SignInRefusal};
 use domain::user::UserStatus;
 use serde_json::{Value, json};
 use testkit::{Authenticator, TestApp};
@@ -14,7 +14,7 @@ async fn complete(
     challenge: &Value,
     answer: &Value,
 ) -> Result<engine::SignedIn, engine::Error> {
-    app.engine.complete_login(challenge["ceremonyId"].as_str().expect("an id"), answer, REQUEST).await
+    app.engine.complete_login(challenge["ceremonyId"].as_str().expect("an id"), answer, &visit()).await
 }
 
 testkit::on_both_engines! {
@@ -63,7 +63,7 @@ testkit::on_both_engines! {
         let tries: Vec<_> = (0..8)
             .map(|_| {
                 let (engine, code, answer) = (app.engine.clone(), code.clone(), authenticator.get(&challenge));
-                tokio::spawn(async move { engine.complete_login(&code, &answer, REQUEST).await })
+                tokio::spawn(async move { engine.complete_login(&code, &answer, &visit()).await })
             })
             .collect();
         let mut taken = 0;
@@ -93,16 +93,16 @@ testkit::on_both_engines! {
         let login = app.engine.begin_login(ADA).await.expect("begun");
         let answer = authenticator.get(&login);
         let code = login["ceremonyId"].as_str().expect("an id");
-        let mixed = app.engine.complete_reauthentication(&signed_in.caller, code, &answer, REQUEST).await;
+        let mixed = app.engine.complete_reauthentication(&signed_in.caller, code, &answer, &visit()).await;
         assert_eq!(refusal(mixed), SignInRefusal::ChallengeGone);
         let other = log_in(&app, ADA, &mut authenticator).await.expect("signed in");
         let again = app.engine.begin_reauthentication(&signed_in.caller).await.expect("begun");
         let answer = authenticator.get(&again);
         let code = again["ceremonyId"].as_str().expect("an id");
-        let mixed = app.engine.complete_reauthentication(&other.caller, code, &answer, REQUEST).await;
+        let mixed = app.engine.complete_reauthentication(&other.caller, code, &answer, &visit()).await;
         assert_eq!(refusal(mixed), SignInRefusal::ChallengeGone);
         for code in ["", "x", &"a".repeat(10_000)] {
-            assert_eq!(refusal(app.engine.complete_login(code, &answer, REQUEST).await), SignInRefusal::ChallengeGone);
+            assert_eq!(refusal(app.engine.complete_login(code, &answer, &visit()).await), SignInRefusal::ChallengeGone);
         }
     }
 
@@ -126,14 +126,19 @@ testkit::on_both_engines! {
             let refused = log_in(&app, ADA, &mut authenticator).await;
             assert_eq!(refusal(refused), SignInRefusal::PasskeyRefused, "{what}");
         }
+        let mut owner = honest();
+        log_in(&app, ADA, &mut owner).await.expect("the right one still signs in");
         let challenge = app.engine.begin_login(ADA).await.expect("begun");
         let other = app.engine.begin_login(ADA).await.expect("begun");
-        let answer = honest().get(&other);
-        assert_eq!(refusal(complete(&app, &challenge, &answer).await), SignInRefusal::PasskeyRefused, "another challenge");
-        let challenge = app.engine.begin_login(ADA).await.expect("begun");
-        let answer = honest().create(&challenge);
-        assert!(matches!(complete(&app, &challenge, &answer).await, Err(engine::Error::Invalid { .. })), "of another form");
-        log_in(&app, ADA, &mut honest()).await.expect("the right one still signs in");
+        let (code, visit) = (challenge["ceremonyId"].as_str().expect("an id"), engine::Visit { address: "another".to_owned(), ..visit() });
+        let answer = owner.get(&other);
+        assert_eq!(refusal(app.engine.complete_login(code, &answer, &visit).await), SignInRefusal::PasskeyRefused, "another challenge");
+        for email in [ADA, "nobody@example.com"] {
+            let challenge = app.engine.begin_login(email).await.expect("begun");
+            let answer = owner.create(&challenge);
+            assert!(matches!(complete(&app, &challenge, &answer).await, Err(engine::Error::Invalid { .. })), "of another form");
+        }
+        log_in(&app, ADA, &mut owner).await.expect("signed in");
     }
 
     async fn a_copied_passkey_is_found_by_its_counter(db) {
@@ -152,6 +157,33 @@ testkit::on_both_engines! {
         let mut reset = Authenticator { counter: 0, counts: false, ..authenticator.clone() };
         assert_eq!(refusal(log_in(&app, ADA, &mut reset).await), SignInRefusal::PasskeyCloned);
         log_in(&app, ADA, &mut authenticator).await.expect("the owner still signs in");
+    }
+
+    async fn failures_are_told_to_wait_and_lock_nobody_out(db) {
+        let app = TestApp::start(&db).await;
+        let (mut ada, _) = global_admin(&app, ADA).await;
+        for email in [ADA, "nobody@example.com"] {
+            for n in 1..=LOGIN_FAILURES + 1 {
+                // Each from an address of its own: it is the account that is counted, registered or not.
+                let visit = engine::Visit { address: format!("{email} {n}"), ..visit() };
+                let challenge = app.engine.begin_login(email).await.expect("begun");
+                let answer = Authenticator::default().get(&challenge);
+                let code = challenge["ceremonyId"].as_str().expect("an id");
+                let refused = refusal(app.engine.complete_login(code, &answer, &visit).await);
+                let waits = matches!(refused, SignInRefusal::TooManyFailures { wait: 1..=1_800 });
+                assert_eq!(waits, n >= LOGIN_FAILURES, "{email} {n}: {refused:?}");
+            }
+        }
+        assert_eq!(audited(&app, AuditKind::LoginFailures).await, 2, "once for each");
+        log_in(&app, ADA, &mut ada).await.expect("the owner gets in");
+        let refused = refusal(log_in(&app, ADA, &mut Authenticator::default()).await);
+        assert_eq!(refused, SignInRefusal::PasskeyRefused, "and the count is forgotten");
+        // From one address, whatever the accounts are.
+        for n in 2..=LOGIN_FAILURES {
+            let refused = refusal(log_in(&app, &format!("{n}@example.com"), &mut Authenticator::default()).await);
+            assert_eq!(matches!(refused, SignInRefusal::TooManyFailures { .. }), n >= LOGIN_FAILURES, "{n}: {refused:?}");
+        }
+        log_in(&app, ADA, &mut ada).await.expect("from there too");
     }
 
     async fn nobody_signs_in_as_another(db) {

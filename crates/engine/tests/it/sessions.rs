@@ -1,4 +1,4 @@
-use crate::support::{REQUEST, age_session, audited, caller, global_admin, log_in, refusal};
+use crate::support::{REQUEST, age_session, audited, caller, global_admin, log_in, refusal, visit};
 use domain::audit::AuditKind;
 use domain::limits::SESSIONS;
 use domain::scope::Mode;
@@ -121,7 +121,7 @@ testkit::on_both_engines! {
         let challenge = app.engine.begin_reauthentication(&stale).await.expect("begun");
         let answer = authenticator.get(&challenge);
         let code = challenge["ceremonyId"].as_str().expect("an id");
-        let again = app.engine.complete_reauthentication(&stale, code, &answer, REQUEST).await.expect("confirmed");
+        let again = app.engine.complete_reauthentication(&stale, code, &answer, &visit()).await.expect("confirmed");
         assert_eq!((again.caller.session, again.refresh_token.is_none()), (stale.session, true));
         let fresh = caller(&app, &signed_in.access_token).await.expect("a session");
         app.engine.require_fresh_login(&fresh).expect("confirmed");

@@ -3,10 +3,14 @@ use domain::audit::AuditKind;
 use domain::id::MerchantId;
 use domain::session::{SessionCaller, SignInRefusal};
 use engine::users::Begun;
-use engine::{Actor, By, Error, SignedIn};
+use engine::{Actor, By, Error, SignedIn, Visit};
 use testkit::{Authenticator, TestApp};
 
 pub const REQUEST: &str = "req_test";
+
+pub fn visit() -> Visit {
+    Visit { request: REQUEST.to_owned(), address: "192.0.2.1".to_owned() }
+}
 
 /// The refusal that a command ended with.
 #[track_caller]
@@ -58,7 +62,7 @@ pub async fn log_in(
 ) -> Result<SignedIn, Error> {
     let challenge = app.engine.begin_login(email).await.expect("begun");
     let answer = authenticator.get(&challenge);
-    app.engine.complete_login(challenge["ceremonyId"].as_str().expect("an id"), &answer, REQUEST).await
+    app.engine.complete_login(challenge["ceremonyId"].as_str().expect("an id"), &answer, &visit()).await
 }
 
 /// Who the token's session says is asking now.
