@@ -1,5 +1,6 @@
-//! Who asks: a key of an organisation, a key of the instance, or nobody yet.
+//! Who asks: a key of an organisation, a key of the instance, a person, or nobody yet.
 
+use crate::cookies;
 use crate::error::ApiError;
 use crate::routes::Access;
 use axum::http::{HeaderMap, StatusCode};
@@ -8,6 +9,7 @@ use domain::admin_key::AdminKey;
 use domain::id::{Core, MerchantId, TypedId};
 use domain::merchant::KeyKind;
 use domain::scope::{Mode, Scope};
+use domain::session::SessionCaller;
 use engine::{Actor, By, Caller};
 use std::net::IpAddr;
 use web::App;
@@ -19,25 +21,40 @@ const ORGANIZATION: &str = "x-organization-id";
 #[derive(Clone, Debug)]
 pub(crate) enum Identity {
     Key(Box<AdminKey>),
+    Person(Box<SessionCaller>),
 }
 
 impl Identity {
     pub fn actor(&self) -> Actor {
         match self {
             Identity::Key(key) => Actor::AdminKey(key.id),
+            Identity::Person(person) => Actor::User(person.user),
         }
     }
 
-    /// Under which a caller's requests are counted.
+    /// Under which a caller's requests are counted: a key, or a session.
     pub fn bucket(&self) -> [u8; 16] {
         let mut bucket = [0xfe; 16];
-        bucket[..12].copy_from_slice(&self.actor().core().0);
+        let core = match self {
+            Identity::Key(key) => key.id.0,
+            Identity::Person(person) => person.session.0,
+        };
+        bucket[..12].copy_from_slice(&core.0);
         bucket
     }
 
     pub fn mode(&self) -> Mode {
         match self {
             Identity::Key(key) => key.mode,
+            Identity::Person(person) => person.mode,
+        }
+    }
+
+    /// The person, if it is one.
+    pub fn person(&self) -> Option<&SessionCaller> {
+        match self {
+            Identity::Key(_) => None,
+            Identity::Person(person) => Some(person),
         }
     }
 
@@ -45,6 +62,15 @@ impl Identity {
     fn own_organization(&self) -> Option<MerchantId> {
         match self {
             Identity::Key(key) => key.merchant,
+            Identity::Person(_) => None,
+        }
+    }
+
+    /// Whether it administers the whole instance.
+    fn is_global(&self) -> bool {
+        match self {
+            Identity::Key(key) => key.merchant.is_none(),
+            Identity::Person(person) => person.global_admin,
         }
     }
 
@@ -52,13 +78,19 @@ impl Identity {
     pub fn ceiling(&self) -> Option<&[Grant]> {
         match self {
             Identity::Key(key) if key.merchant.is_some() => Some(&key.grants),
-            Identity::Key(_) => None,
+            // Only administrators deal with keys at all.
+            Identity::Key(_) | Identity::Person(_) => None,
         }
     }
 
-    fn may(&self, resource: Resource, action: Action) -> bool {
-        match self {
-            Identity::Key(key) => allowed(&key.grants, resource, action),
+    /// Whether it may do this, in this organisation or, if `None`, in the whole instance.
+    fn may(&self, resource: Resource, action: Action, within: Option<MerchantId>) -> bool {
+        match (self, within) {
+            (Identity::Key(key), _) => allowed(&key.grants, resource, action),
+            (Identity::Person(person), None) => person.global_admin,
+            (Identity::Person(person), Some(merchant)) => {
+                person.role(merchant).is_some_and(|role| role.allows(resource, action))
+            }
         }
     }
 }
@@ -68,7 +100,8 @@ pub(crate) fn unauthenticated() -> ApiError {
     ApiError::new(
         StatusCode::UNAUTHORIZED,
         "unauthenticated",
-        "No valid key. Send it as 'Authorization: Bearer sk_test_<keyId>.<secret>' (sk_live_… in live mode).",
+        "No valid key or session. Send 'Authorization: Bearer' with a key (sk_test_<keyId>.<secret>, sk_live_… in live \
+         mode) or with the token of a login.",
     )
 }
 
@@ -79,6 +112,10 @@ pub(crate) async fn identify(
     address: Option<IpAddr>,
 ) -> Result<Identity, ApiError> {
     let text = web::credentials::bearer(headers).map_err(|_| unauthenticated())?;
+    if !text.starts_with("sk_") {
+        let person = app.engine.session_caller(&text).await?.ok_or_else(unauthenticated)?;
+        return Ok(Identity::Person(Box::new(person)));
+    }
     let key = app.engine.authenticate_admin_key(&text).await?.ok_or_else(unauthenticated)?;
     if !key.may_come_from(address) {
         let message = "This key may not be used from this address. Change its ipWhitelist, or send the request from a \
@@ -88,7 +125,7 @@ pub(crate) async fn identify(
     Ok(Identity::Key(Box::new(key)))
 }
 
-/// Which organisation a request is for: the key's own, or the one that a caller of all organisations names.
+/// Which organisation a request is for: the key's own, a person's only one, or the one that is named.
 fn organization(identity: &Identity, named: Option<&str>) -> Result<MerchantId, ApiError> {
     let named = match named {
         None => None,
@@ -101,8 +138,29 @@ fn organization(identity: &Identity, named: Option<&str>) -> Result<MerchantId, 
         (Some(own), None) => Ok(own),
         (Some(own), Some(named)) if own == named => Ok(own),
         (Some(_), Some(named)) => Err(ApiError::not_found("organization", &named.0.hex())),
-        (None, Some(named)) => Ok(named),
-        (None, None) => Err(ApiError::forbidden(
+        (None, Some(named)) => match identity.person() {
+            // What a person has no part in does not exist for them.
+            Some(person) if person.role(named).is_none() => {
+                Err(ApiError::not_found("organization", &named.0.hex()))
+            }
+            _ => Ok(named),
+        },
+        (None, None) => only_one(identity),
+    }
+}
+
+/// The organisation of a person who has one, since they need not name it.
+fn only_one(identity: &Identity) -> Result<MerchantId, ApiError> {
+    match identity.person() {
+        Some(SessionCaller { memberships, global_admin: false, .. }) if memberships.len() == 1 => {
+            Ok(memberships[0].0)
+        }
+        Some(_) => Err(ApiError::forbidden(
+            "organization_not_named",
+            "Say for which organisation this is: name it in the header X-Organization-ID, or choose one with POST \
+             /api/v1/organizations/{orgId}/select.",
+        )),
+        None => Err(ApiError::forbidden(
             "organization_not_named",
             "A system key acts for no organisation by itself. Name one in the header X-Organization-ID.",
         )),
@@ -123,11 +181,19 @@ pub(crate) fn permit(
     org_in_path: Option<&str>,
 ) -> Result<Permit, ApiError> {
     let (resource, action) = match access {
-        Access::Public => return Ok(Permit { scope: None }),
-        Access::Scope(r, a) | Access::Organization(r, a) | Access::Global(r, a) => (r, a),
+        Access::Public | Access::Visitor | Access::Cookie => return Ok(Permit { scope: None }),
+        Access::Person if identity.person().is_some() => return Ok(Permit { scope: None }),
+        Access::Person => {
+            let message = "This is for people who are signed in. A key has neither a profile nor a session.";
+            return Err(ApiError::forbidden("not_permitted", message));
+        }
+        Access::Shared(..) if identity.person().is_some() => return Ok(Permit { scope: None }),
+        Access::Scope(r, a) | Access::Organization(r, a) | Access::Global(r, a) | Access::Shared(r, a) => {
+            (r, a)
+        }
     };
-    let global = matches!(access, Access::Global(..));
-    if global && identity.own_organization().is_some() {
+    let global = matches!(access, Access::Global(..) | Access::Shared(..));
+    if global && !identity.is_global() {
         let message = "This is for system keys and global administrators only.";
         return Err(ApiError::forbidden("not_permitted", message));
     }
@@ -135,17 +201,25 @@ pub(crate) fn permit(
     let scope = if global {
         None
     } else {
-        let named = match org_in_path {
-            Some(id) => Some(id),
-            None => headers.get(ORGANIZATION).and_then(|value| value.to_str().ok()),
+        let named = match (org_in_path, headers.get(ORGANIZATION)) {
+            (Some(id), _) => Some(id.to_owned()),
+            (None, Some(value)) => Some(value.to_str().unwrap_or_default().to_owned()),
+            (None, None) => identity.person().and_then(|_| cookies::selected(headers)),
         };
-        Some(Scope { merchant: organization(identity, named)?, mode: identity.mode() })
+        Some(Scope { merchant: organization(identity, named.as_deref())?, mode: identity.mode() })
     };
-    if !identity.may(resource, action) {
-        let message = format!("This needs the scope {resource}:{action}, which the key does not have.");
-        return Err(ApiError::forbidden("insufficient_scope", message));
+    if !identity.may(resource, action, scope.map(|scope| scope.merchant)) {
+        return Err(lacking(identity, resource, action));
     }
     Ok(Permit { scope })
+}
+
+fn lacking(identity: &Identity, resource: Resource, action: Action) -> ApiError {
+    let message = match identity {
+        Identity::Key(_) => format!("This needs the scope {resource}:{action}, which the key does not have."),
+        Identity::Person(_) => format!("This needs {resource}:{action}, which your role does not have."),
+    };
+    ApiError::forbidden("insufficient_scope", message)
 }
 
 /// The caller as the engine knows it.

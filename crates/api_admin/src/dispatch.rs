@@ -2,8 +2,9 @@
 //! whoever is refused has cost as little as possible.
 
 use crate::callers::{self, Identity};
+use crate::cookies;
 use crate::error::ApiError;
-use crate::request::{Anonymous, Answer, Common, Download, Global, Organized, Scoped};
+use crate::request::{Anonymous, Answer, Common, Download, Global, Organized, Personal, Scoped, Visiting};
 use crate::routes::{ADMIN_ROUTES, Access, Endpoint, Handler, PUBLIC_ROUTES};
 use axum::Router;
 use axum::body::Body;
@@ -14,6 +15,7 @@ use axum::middleware::from_fn_with_state;
 use axum::response::Response;
 use axum::routing::{MethodFilter, on};
 use domain::limits::IDEMPOTENCY_KEY_CHARS;
+use domain::session::SessionCaller;
 use engine::{IdempotentRequest, wall_clock};
 use web::body::BodyRefusal;
 use web::client;
@@ -187,9 +189,14 @@ async fn dispatch(
 }
 
 fn shown(answer: Answer) -> Response {
+    let mut kept = Vec::new();
     let (status, body, replayed) = match answer {
         Answer::Download(download) => return file(download),
         Answer::Json(status, value) => (status, value.to_string(), false),
+        Answer::Cookies(status, value, cookies) => {
+            kept = cookies;
+            (status, value.to_string(), false)
+        }
         Answer::Reply(reply) => {
             let status = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::OK);
             (status, reply.body, reply.replayed)
@@ -198,6 +205,12 @@ fn shown(answer: Answer) -> Response {
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = status;
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    for cookie in kept {
+        // Made of our own characters, so there is none that is no header.
+        if let Ok(cookie) = HeaderValue::from_str(&cookie) {
+            response.headers_mut().append(header::SET_COOKIE, cookie);
+        }
+    }
     if replayed {
         response.headers_mut().insert(REPLAYED.clone(), HeaderValue::from_static("true"));
     }
@@ -265,8 +278,20 @@ impl Exchange<'_> {
 
     /// Who asks; `None` where nobody need say.
     async fn identify(&self) -> Result<Option<Identity>, ApiError> {
-        if self.endpoint.access == Access::Public {
-            return Ok(None);
+        let headers = &self.parts.headers;
+        match self.endpoint.access {
+            Access::Public => return Ok(None),
+            Access::Cookie => {
+                cookies::surely_own_pages(self.app, headers)?;
+                return Ok(None);
+            }
+            Access::Visitor => {
+                cookies::own_pages(self.app, headers)?;
+                if !headers.contains_key(header::AUTHORIZATION) {
+                    return Ok(None);
+                }
+            }
+            _ => {}
         }
         if key_in_query(&self.parts.uri) {
             tracing::warn!("an API key was sent in a query string, where logs keep it: rotate it");
@@ -295,6 +320,9 @@ impl Exchange<'_> {
             Some(identity) => self.permit(identity, org)?.scope,
             None => None,
         };
+        if let Some(person) = identity.and_then(Identity::person).filter(|_| self.endpoint.fresh_login) {
+            self.app.engine.require_fresh_login(person)?;
+        }
         let params = self.params(body).await?;
         let idempotency = match identity {
             Some(_) if self.endpoint.method == "POST" => self.idempotency(&path, &params)?,
@@ -306,10 +334,18 @@ impl Exchange<'_> {
             params,
             request_id: self.request_id.to_owned(),
             ip: client::ip(&self.parts.extensions),
+            headers: self.parts.headers.clone(),
             idempotency,
         };
         match (self.endpoint.handler, identity.cloned(), scope) {
             (Handler::Public(handler), ..) => handler(Anonymous { common }).await,
+            (Handler::Visitor(handler), None, _) => handler(self.visiting(common, None)).await,
+            (Handler::Visitor(handler), Some(Identity::Person(person)), _) => {
+                handler(self.visiting(common, Some(*person))).await
+            }
+            (Handler::Person(handler), Some(Identity::Person(person)), _) => {
+                handler(Personal { common, person: *person }).await
+            }
             (Handler::Scoped(handler), Some(identity), Some(scope)) => {
                 handler(Scoped { common, identity, scope }).await
             }
@@ -320,6 +356,10 @@ impl Exchange<'_> {
             // A route whose access leads to another kind of request than its handler takes.
             _ => Err(callers::unauthenticated()),
         }
+    }
+
+    fn visiting(&self, common: Common, person: Option<SessionCaller>) -> Visiting {
+        Visiting { common, person, address: shown_address(&self.parts.extensions) }
     }
 
     async fn params(&self, body: Body) -> Result<Params, ApiError> {

@@ -5,6 +5,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use domain::payment::{PaymentStatus, Refusal};
 use domain::refund::RefundRefusal;
+use domain::session::SignInRefusal;
 use engine::Error;
 use serde_json::{Map, Value, json};
 use web::middleware::Unanswered;
@@ -179,6 +180,7 @@ impl From<Error> for ApiError {
             Error::GateCancel(_) => {
                 ApiError::conflict("transaction_ended", "This transaction cannot be cancelled.")
             }
+            Error::SignIn(refusal) => sign_in_refused(refusal),
             Error::Clock(_) => ApiError::conflict("test_clock", "The test clock cannot be moved so."),
             Error::ChallengeGone => ApiError::not_found("challenge", ""),
             Error::WebhookEndpointDisabled(_) => {
@@ -201,6 +203,26 @@ impl From<Error> for ApiError {
 fn defect(what: &impl std::fmt::Display) -> ApiError {
     tracing::error!(%what, "a defect was met");
     ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", DEFECT)
+}
+
+fn sign_in_refused(refusal: SignInRefusal) -> ApiError {
+    use SignInRefusal as R;
+    let status = match refusal {
+        R::TooManyFailures { .. } => StatusCode::TOO_MANY_REQUESTS,
+        R::SessionEnded | R::RefreshReused | R::ChallengeGone | R::PasskeyRefused | R::PasskeyCloned => {
+            StatusCode::UNAUTHORIZED
+        }
+        R::InviteForAnother | R::OwnRole | R::NotAdministrator | R::ReauthenticationRequired => {
+            StatusCode::FORBIDDEN
+        }
+        R::InviteGone => StatusCode::NOT_FOUND,
+        R::SignInFirst | R::PasskeyTaken | R::LastPasskey | R::PasskeysUnavailable => StatusCode::CONFLICT,
+    };
+    let retry_after = match refusal {
+        R::TooManyFailures { wait } => Some(wait),
+        _ => None,
+    };
+    ApiError { retry_after, ..ApiError::new(status, refusal.code(), refusal.to_string()) }
 }
 
 pub(crate) fn refused(refusal: &Refusal) -> ApiError {

@@ -12,7 +12,7 @@ use domain::period::Period;
 use domain::scope::Mode;
 use domain::text::TextRefusal;
 use domain::time::{DAY, Timestamp};
-use web::params::{MetadataPatch, Reader, codes, echo};
+use web::params::{MetadataPatch, Reader, Value, codes, echo};
 
 /// Longest address, in bytes.
 const URL_MAX: usize = 2_048;
@@ -89,6 +89,23 @@ pub(crate) fn email(reader: &mut Reader<'_>, name: &str) -> Result<Option<String
         ApiError::unprocessable("email_invalid", format!("{name} {refusal}.")).field(name)
     })?;
     Ok(Some(text))
+}
+
+/// `credential`: what an authenticator answered, as the browser writes it. Its form is for the verifier to judge.
+pub(crate) fn credential(reader: &mut Reader<'_>) -> Result<serde_json::Value, ApiError> {
+    required(reader.value("credential").map(as_json), "credential")
+}
+
+fn as_json(value: &Value) -> serde_json::Value {
+    match value {
+        Value::Null => serde_json::Value::Null,
+        Value::Bool(b) => (*b).into(),
+        // A literal of JSON, as it was sent.
+        Value::Number(literal) => serde_json::from_str(literal).unwrap_or_default(),
+        Value::Text(text) => text.as_str().into(),
+        Value::List(items) => items.iter().map(as_json).collect(),
+        Value::Map(entries) => entries.iter().map(|(name, value)| (name.clone(), as_json(value))).collect(),
+    }
 }
 
 /// Metadata of a new object.

@@ -2,6 +2,7 @@
 //! (`/api/v1` of the public listener), for payers' browsers.
 
 mod callers;
+mod cookies;
 mod dispatch;
 mod error;
 mod handlers;

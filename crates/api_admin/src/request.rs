@@ -4,10 +4,11 @@
 use crate::callers::{self, Identity};
 use crate::error::ApiError;
 use axum::body::Body;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use domain::id::{Core, TypedId};
 use domain::scope::Scope;
-use engine::{By, Call, Engine, IdempotentRequest, NumberedQuery, Reply, ReplySpec};
+use domain::session::SessionCaller;
+use engine::{By, Call, Engine, IdempotentRequest, NumberedQuery, Reply, ReplySpec, Visit};
 use serde_json::Value;
 use std::net::IpAddr;
 use web::App;
@@ -22,6 +23,7 @@ pub(crate) struct Common {
     pub request_id: String,
     /// Where the request came from.
     pub ip: IpAddr,
+    pub headers: HeaderMap,
     pub idempotency: Option<IdempotentRequest>,
 }
 
@@ -64,6 +66,14 @@ request_kind! {
     Anonymous {}
 }
 request_kind! {
+    /// From somebody who is about to sign in, or is signed in already.
+    Visiting { person: Option<SessionCaller>, address: String }
+}
+request_kind! {
+    /// From somebody who is signed in, about themselves.
+    Personal { person: SessionCaller }
+}
+request_kind! {
     /// From a caller who may do this within the scope.
     Scoped { identity: Identity, scope: Scope }
 }
@@ -74,6 +84,12 @@ request_kind! {
 request_kind! {
     /// From an administrator of the whole instance.
     Global { identity: Identity }
+}
+
+impl Visiting {
+    pub fn visit(&self) -> Visit {
+        Visit { request: self.request_id.clone(), address: self.address.clone() }
+    }
 }
 
 impl Scoped {
@@ -113,6 +129,8 @@ impl Global {
 pub(crate) enum Answer {
     Json(StatusCode, Value),
     Reply(Reply),
+    /// With cookies to set.
+    Cookies(StatusCode, Value, Vec<String>),
     Download(Download),
 }
 

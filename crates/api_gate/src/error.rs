@@ -99,6 +99,7 @@ impl From<Error> for GateError {
             Error::IdempotencyMismatch { .. }
             | Error::IdempotencyInUse { .. }
             | Error::Clock(_)
+            | Error::SignIn(_)
             | Error::ChallengeGone
             | Error::WebhookEndpointDisabled(_)
             | Error::Store(_)

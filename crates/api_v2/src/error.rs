@@ -272,6 +272,8 @@ impl From<Error> for ApiError {
                 format!("There is another object named '{}'. Choose another {param}.", echo(&name)),
             )
             .param(&param),
+            // People sign in elsewhere.
+            Error::SignIn(refusal) => defect(&refusal),
             Error::GateCancel(_) => unexpected_state("This transaction cannot be canceled.".to_owned()),
             Error::ChallengeGone => ApiError::not_found("challenge", ""),
             Error::WebhookEndpointDisabled(endpoint) => ApiError::invalid(

@@ -26,6 +26,24 @@ text_enum! {
         DataExported = "data_exported",
         /// So many tries of a merchant's payers were declined that payers are held up.
         CardTestingSuspected = "card_testing_suspected",
+        UserInvited = "user_invited",
+        /// An invitation was taken back.
+        InviteRevoked = "invite_revoked",
+        /// Somebody took up an invitation.
+        UserRegistered = "user_registered",
+        UserDisabled = "user_disabled",
+        RoleChanged = "role_changed",
+        MemberRemoved = "member_removed",
+        PasskeyAdded = "passkey_added",
+        PasskeyRemoved = "passkey_removed",
+        /// A right signature with a counter that did not grow: somebody has a copy of the passkey.
+        PasskeyCloned = "passkey_cloned",
+        SignedIn = "signed_in",
+        /// So many logins of an account or from an address failed that the next ones are told to wait.
+        LoginFailures = "login_failures",
+        SignedOut = "signed_out",
+        /// A refresh token came twice; its session was ended.
+        RefreshReused = "refresh_reused",
         /// How many of the first three were not written, because there were too many of them.
         Suppressed = "suppressed",
     }

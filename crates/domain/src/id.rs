@@ -179,6 +179,9 @@ typed_ids! {
     AdminKeyId = "akey";
     /// A person who administers.
     UserId = "user";
+    PasskeyId = "passkey";
+    SessionId = "ses";
+    InviteId = "inv";
 }
 
 #[cfg(test)]

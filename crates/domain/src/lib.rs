@@ -30,6 +30,7 @@ pub mod merchant;
 pub mod money;
 pub mod network;
 pub mod outcome;
+pub mod passkey;
 pub mod payment;
 pub mod payment_method;
 pub mod payout;
@@ -39,6 +40,7 @@ pub mod refund;
 #[cfg(test)]
 mod samples;
 pub mod scope;
+pub mod session;
 pub mod settings_group;
 pub mod site;
 pub mod site_checkout;
@@ -48,6 +50,7 @@ pub mod test_clock;
 pub mod text;
 mod text_enum;
 pub mod time;
+pub mod user;
 pub mod webhook;
 
 /// Key-value pairs of the merchant's own, in the order in which they were set.

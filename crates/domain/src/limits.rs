@@ -43,6 +43,20 @@ pub const AUDIT_FOREIGN: usize = 300;
 pub const AUDIT_FOREIGN_PER_KEY: usize = 20;
 /// Notes that wait in memory to be written to the audit log; more are counted.
 pub const AUDIT_WAITING: usize = 1_000;
+/// Passkeys of one person.
+pub const PASSKEYS: usize = 10;
+/// Open sessions of one person; a further login ends the oldest.
+pub const SESSIONS: i64 = 20;
+/// Refresh tokens that one session can have: many times what its lifetime needs.
+pub const REFRESHES: i64 = 1_000;
+/// Invitations of one organisation, or of none, that can be taken up at one time.
+pub const OPEN_INVITES: usize = 50;
+/// Members of one organisation.
+pub const MEMBERS: usize = 500;
+/// Organisations that one person is a member of.
+pub const MEMBERSHIPS: usize = 200;
+/// How long an ended session or a lapsed invitation is kept for questions (30 days).
+pub const ENDED_SIGN_IN_US: i64 = 30 * crate::time::DAY;
 /// How long a rotated key may work on at most (7 days).
 pub const KEY_OVERLAP_US: i64 = 7 * crate::time::DAY;
 /// Days that figures may be asked for, or rows exported from, at once.

@@ -301,6 +301,22 @@ impl Engine {
         self.audit_by(tx, &by, AuditKind::MoneyMoved, of, subject, detail)
     }
 
+    /// The same, or a row of a command if it was nobody.
+    pub(crate) fn audit_person(
+        &self,
+        tx: &mut Tx<'_>,
+        kind: AuditKind,
+        by: Option<&By>,
+        merchant: Option<MerchantId>,
+        subject: impl ToString,
+        detail: impl Into<String>,
+    ) -> Result<(), Error> {
+        match by {
+            Some(by) => self.audit_by(tx, by, kind, (merchant, None), subject, detail),
+            None => self.audit_command(tx, kind, (merchant, None), subject, detail),
+        }
+    }
+
     pub(crate) fn write_audit(&self, tx: &mut Tx<'_>, draft: Draft) -> Result<(), Error> {
         let entry = AuditEntry {
             // Made here and not when it was noted: what is written late must not be behind the seals.

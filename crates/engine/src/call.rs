@@ -52,6 +52,15 @@ pub struct By {
     pub request: String,
 }
 
+/// In which request, and from where, somebody tries to sign in.
+#[derive(Clone, Debug)]
+pub struct Visit {
+    /// Our id of the request, `req_…`.
+    pub request: String,
+    /// As the audit log names it.
+    pub address: String,
+}
+
 /// A request that must have one effect.
 #[derive(Clone, Debug)]
 pub struct IdempotentRequest {

@@ -7,6 +7,7 @@ use domain::outcome::Decline;
 use domain::payment::Refusal;
 use domain::payout::{Payout, PayoutRefusal};
 use domain::refund::RefundRefusal;
+use domain::session::SignInRefusal;
 use domain::test_clock::AdvanceRefusal;
 use domain::webhook::WebhookEndpoint;
 use store::StoreError;
@@ -87,6 +88,8 @@ pub enum Error {
         code: &'static str,
         message: String,
     },
+    /// Somebody cannot sign in, or may not do what only people do.
+    SignIn(SignInRefusal),
     /// A limit of objects is reached.
     Limit {
         what: &'static str,
@@ -103,6 +106,12 @@ pub enum Error {
 impl From<StoreError> for Error {
     fn from(e: StoreError) -> Self {
         Error::Store(e)
+    }
+}
+
+impl From<SignInRefusal> for Error {
+    fn from(refusal: SignInRefusal) -> Self {
+        Error::SignIn(refusal)
     }
 }
 

@@ -4,10 +4,12 @@
 //! one; see `provider.rs`. Everything that a change causes (journal, event, deliveries, reply) is
 //! written in the transaction of the change.
 
+mod access_token;
 pub mod admin_keys;
 pub mod audit;
 pub mod call;
 mod card_testing;
+mod ceremonies;
 pub mod checkouts;
 pub mod clients;
 pub mod customers;
@@ -21,8 +23,10 @@ mod idempotency;
 pub mod ids;
 pub mod keys;
 pub mod ledger;
+mod login_failures;
 pub mod merchants;
 mod notices;
+pub mod passkeys;
 pub mod payment_methods;
 pub mod payments;
 pub mod payouts;
@@ -31,6 +35,7 @@ pub mod providers;
 mod purge;
 pub mod reconcile;
 pub mod refunds;
+pub mod sessions;
 mod settings;
 pub mod settings_groups;
 pub mod site_checkouts;
@@ -38,16 +43,20 @@ pub mod site_transactions;
 pub mod sites;
 pub mod storefronts;
 pub mod test_clocks;
+pub mod users;
 pub mod vault;
 pub mod view;
 pub mod views;
+mod webauthn;
 pub mod webhook_endpoints;
 
-pub use call::{Actor, By, Call, Caller, IdempotentRequest, RenderReply, Reply, ReplySpec};
+pub use call::{Actor, By, Call, Caller, IdempotentRequest, RenderReply, Reply, ReplySpec, Visit};
+pub use ceremonies::Challenge;
 pub use connectors::{ChallengeAnswer, ConnectorProfile, MethodInput, Tokenised};
 pub use error::Error;
 pub use ids::wall_clock;
 pub use provider::MethodChoice;
+pub use sessions::SignedIn;
 pub use settings::Settings;
 pub use store::StoreError;
 pub use store::audit::AuditQuery;
@@ -60,6 +69,7 @@ pub use store::site_transactions::TransactionFilter;
 pub use store::webhooks::DeliveryAttempt;
 pub use vault::Vault;
 pub use views::Views;
+pub use webauthn::PasskeySite;
 
 use connectors::Connectors;
 use domain::id::{ClockId, NodeId};
@@ -85,6 +95,8 @@ pub struct Options {
     /// Who this process is, if it holds a lock that no other process with this id can hold: it then
     /// takes over at once what its predecessor left. Without one it is a new node.
     pub node: Option<NodeId>,
+    /// Where people sign in with passkeys; nowhere if `None`.
+    pub passkeys: Option<PasskeySite>,
 }
 
 impl Default for Options {
@@ -94,6 +106,7 @@ impl Default for Options {
             test_egress: outbound::Policy::strict(),
             live_egress: outbound::Policy::strict(),
             node: None,
+            passkeys: None,
         }
     }
 }
@@ -117,6 +130,8 @@ pub struct Inner {
     transaction_counts: gate::TransactionCounts,
     incidents: audit::Incidents,
     exports: exports::UnderWay,
+    verifier: webauthn::Verifier,
+    login_failures: login_failures::LoginFailures,
     in_flight: AtomicUsize,
     landed: Notify,
 }
@@ -148,6 +163,7 @@ impl Engine {
                 Ok::<_, Error>(newest.max(store::figures::newest_folded(tx)?))
             })
             .await?;
+        let verifier = webauthn::Verifier::new(options.passkeys.as_ref())?;
         let ids = Ids::new(newest);
         let node = options.node.unwrap_or_else(|| ids.next());
         Ok(Engine(Arc::new(Inner {
@@ -166,6 +182,8 @@ impl Engine {
             transaction_counts: gate::TransactionCounts::default(),
             incidents: audit::Incidents::default(),
             exports: exports::UnderWay::default(),
+            verifier,
+            login_failures: login_failures::LoginFailures::default(),
             in_flight: AtomicUsize::new(0),
             landed: Notify::new(),
         })))

@@ -4,12 +4,14 @@ use crate::Engine;
 use crate::emit::Cause;
 use crate::error::Error;
 use domain::event::EventType;
-use domain::limits::{BULK_ROWS, EVENTS_KEPT_US};
+use domain::limits::{BULK_ROWS, ENDED_SIGN_IN_US, EVENTS_KEPT_US};
 use domain::test_clock::{ClockStatus, TestClock};
 use domain::time::Timestamp;
 
 /// Clocks looked at in one round.
 const CLOCKS_AT_ONCE: i64 = 20;
+/// Sessions removed in one commit, with up to as many tokens each as they were refreshed.
+const SESSIONS_AT_ONCE: i64 = 5;
 
 impl Engine {
     /// Removes events from before they are shown, with their snapshots and deliveries, but none that figures
@@ -55,6 +57,21 @@ impl Engine {
                 }
                 store::test_clocks::delete(tx, clock.id)?;
                 engine.clock_news(tx, &Cause::default(), &clock, EventType::TestClockDeleted)
+            })
+            .await
+    }
+
+    /// Removes sessions, challenges and invitations that nobody asks about any more. True when there is more.
+    pub async fn purge_sign_ins(&self) -> Result<bool, Error> {
+        let before = self.now().plus(-ENDED_SIGN_IN_US);
+        let now = self.now();
+        self.store
+            .write(move |tx| {
+                let sessions = store::sessions::purge(tx, before, SESSIONS_AT_ONCE)?;
+                // A lapsed challenge says nothing, and anybody can have them made.
+                let ceremonies = store::ceremonies::purge(tx, now, BULK_ROWS)?;
+                let invites = store::invites::purge(tx, before, BULK_ROWS)?;
+                Ok::<_, Error>(sessions > 0 || ceremonies > 0 || invites > 0)
             })
             .await
     }

@@ -20,6 +20,7 @@ pub struct Vault {
     aead: XChaCha20Poly1305,
     fingerprint: [u8; 32],
     cards: [u8; 32],
+    purposes: [u8; 32],
 }
 
 fn derive(master: &[u8; 32], label: &[u8]) -> [u8; 32] {
@@ -43,6 +44,7 @@ impl Vault {
             aead: XChaCha20Poly1305::new(&Key::from(seal)),
             fingerprint: derive(master, b"request fingerprint"),
             cards: derive(master, b"card fingerprint"),
+            purposes: derive(master, b"purposes"),
         }
     }
 
@@ -81,6 +83,11 @@ impl Vault {
         let mut core = [0u8; 12];
         core.copy_from_slice(&digest[..12]);
         domain::id::Core(core).base62()
+    }
+
+    /// A keyed digest for one purpose, unrelated to those for any other.
+    pub(crate) fn keyed(&self, purpose: &str, text: &[u8]) -> [u8; 32] {
+        mac(&derive(&self.purposes, purpose.as_bytes()), &[text])
     }
 
     /// A value by which `doctor` and the start can tell whether this key sealed this database.
@@ -122,6 +129,15 @@ mod tests {
             assert!(vault.open("t.c.1", &bad).is_err(), "byte {i}");
             assert!(vault.open("t.c.1", &sealed[..i]).is_err(), "cut at {i}");
         }
+    }
+
+    #[test]
+    fn one_purpose_says_nothing_of_another() {
+        let vault = Vault::new(&[7; 32]);
+        assert_eq!(vault.keyed("a", b"text"), Vault::new(&[7; 32]).keyed("a", b"text"));
+        let others =
+            [vault.keyed("b", b"text"), vault.keyed("a", b"other"), Vault::new(&[8; 32]).keyed("a", b"text")];
+        assert!(others.iter().all(|other| *other != vault.keyed("a", b"text")));
     }
 
     #[test]

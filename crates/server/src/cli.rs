@@ -1,6 +1,6 @@
 //! The command line.
 
-use crate::commands::{audit, callbacks, doctor, fees, keys, ledger, merchants, migrate, services};
+use crate::commands::{admins, audit, callbacks, doctor, fees, keys, ledger, merchants, migrate, services};
 use crate::config::{Config, ConfigError, Sources};
 use crate::logging::{self, LogFormat};
 use crate::serve;
@@ -38,6 +38,9 @@ enum Command {
     /// Make, list and configure merchants
     #[command(subcommand)]
     Merchants(merchants::Command),
+    /// Invite, list, disable and enable global administrators, who sign in to the Admin API
+    #[command(subcommand)]
+    Admins(admins::Command),
     /// Make and configure Gate services, their tokens and their webhooks
     #[command(subcommand)]
     Services(services::Command),
@@ -290,6 +293,7 @@ async fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Migrate(flags) => migrate::run(&flags.load()?).await,
         Command::Keys(command) => keys::run(command).await,
         Command::Merchants(command) => merchants::run(command).await,
+        Command::Admins(command) => admins::run(command).await,
         Command::Services(command) => services::run(command).await,
         Command::Callbacks(command) => callbacks::run(command).await,
         Command::Fees(command) => fees::run(command).await,

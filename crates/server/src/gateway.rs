@@ -5,6 +5,7 @@ use crate::config_values::Secret;
 use crate::health::Health;
 use crate::listeners::{Limits, Listeners, bind};
 use crate::metrics::Metrics;
+use crate::passkey_site::passkey_site;
 use crate::routers::Routers;
 use anyhow::Context;
 use connectors::Connectors;
@@ -217,7 +218,9 @@ pub async fn start_with(store: Store, options: GatewayOptions) -> anyhow::Result
     ];
     let vault = options.sealing_key.vault();
     let connectors = Connectors::default().with(Arc::new(sandbox));
-    let engine = Engine::new(store.clone(), connectors, vault, options.engine, renderers).await;
+    let passkeys = passkey_site(&urls.admin, urls.panel_origin.as_deref(), &options.passkey_name);
+    let engine_options = engine::Options { passkeys, ..options.engine };
+    let engine = Engine::new(store.clone(), connectors, vault, engine_options, renderers).await;
     let engine =
         engine.map_err(|e| anyhow::anyhow!("the engine cannot start: {}", crate::commands::tell(&e)))?;
 

@@ -16,6 +16,7 @@ mod health;
 pub mod listeners;
 mod logging;
 mod metrics;
+mod passkey_site;
 mod routers;
 pub mod sealing_key;
 mod serve;

@@ -61,6 +61,7 @@ fn options(config: &Config, sealing_key: crate::SealingKey, node: Option<NodeId>
             test_egress,
             live_egress: outbound::Policy::strict(),
             node,
+            passkeys: None,
         },
         sandbox_settle_us: config.sandbox_settle_us,
         outbound: outbound::Client::new(),

@@ -14,6 +14,7 @@ pub const MIGRATIONS: &[(i64, &str, &str)] = &[
     (3, "payouts", include_str!("../migrations/0003_payouts.sql")),
     (4, "audit", include_str!("../migrations/0004_audit.sql")),
     (5, "sites", include_str!("../migrations/0005_sites.sql")),
+    (6, "users", include_str!("../migrations/0006_users.sql")),
     (7, "figures", include_str!("../migrations/0007_figures.sql")),
 ];
 

@@ -203,6 +203,9 @@ id_cells!(
     AuditId,
     AdminKeyId,
     UserId,
+    PasskeyId,
+    SessionId,
+    InviteId,
 );
 
 macro_rules! text_cells {
@@ -251,6 +254,10 @@ text_cells!(
     domain::ledger::JournalKind,
     domain::audit::AuditKind,
     domain::site_transaction::SiteStatus,
+    domain::access::Role,
+    domain::user::UserStatus,
+    domain::passkey::CeremonyKind,
+    domain::session::SessionEnd,
 );
 
 impl ToParam for domain::scope::Mode {

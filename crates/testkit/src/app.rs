@@ -36,7 +36,11 @@ impl Default for AppOptions {
         AppOptions {
             tier: TierName::Enterprise,
             settle_us: DEFAULT_SETTLE_US,
-            options: Options { test_egress: loopback, ..Options::default() },
+            options: Options {
+                test_egress: loopback,
+                passkeys: Some(crate::passkey_site()),
+                ..Options::default()
+            },
             card_testing: web::card_testing::Settings::RELAXED,
         }
     }

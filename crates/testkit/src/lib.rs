@@ -2,12 +2,14 @@
 //! them. Only tests and benchmarks depend on this crate.
 
 mod app;
+mod authenticator;
 pub mod bench;
 mod cluster;
 mod db;
 pub mod gate;
 pub mod kill;
 pub mod office;
+mod person;
 mod random;
 mod receiver;
 pub mod signer;
@@ -15,8 +17,10 @@ pub mod soak;
 pub mod walk;
 
 pub use app::{Answer, AppOptions, MASTER_KEY, TestApp, event_renderer, form_body};
+pub use authenticator::{Authenticator, PASSKEY_ORIGIN, passkey_site};
 pub use cluster::Cluster;
 pub use db::{Db, Kind};
+pub use person::Person;
 pub use random::Random;
 pub use receiver::{Received, Receiver};
 

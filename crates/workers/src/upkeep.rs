@@ -85,13 +85,14 @@ impl Upkeep {
         self.repeat("figures", Duration::from_secs(1), None, step).await;
     }
 
-    /// What is kept no longer: idempotency keys, events, test clocks.
+    /// What is kept no longer: idempotency keys, events, test clocks, sessions.
     pub async fn purge(self) {
         let step = |engine: Engine| async move {
             let keys = engine.purge_keys().await? > 0;
             let events = engine.purge_events().await? > 0;
             let clocks = engine.purge_clocks().await?;
-            Ok(keys | events | clocks)
+            let sign_ins = engine.purge_sign_ins().await?;
+            Ok(keys | events | clocks | sign_ins)
         };
         self.repeat("purge", Duration::from_secs(60), None, step).await;
     }

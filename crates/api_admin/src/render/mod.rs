@@ -5,12 +5,14 @@ mod checkouts;
 mod clients;
 pub(crate) mod export_table;
 mod figures;
+mod people;
 mod transactions;
 
 pub(crate) use audit::{AuditWriter, audit_entry};
 pub(crate) use checkouts::{checkout, public_checkout};
 pub(crate) use clients::{client, client_history};
 pub(crate) use figures::figures;
+pub(crate) use people::{invite, member, passkey, person, signed_in};
 pub(crate) use transactions::{public_transaction, transaction, transaction_with_timeline};
 
 use domain::access::Grant;

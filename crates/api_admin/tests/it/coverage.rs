@@ -3,11 +3,12 @@
 
 use crate::support::{VISA, refused};
 use api_admin::{ADMIN_ROUTES, Access, Endpoint, PUBLIC_ROUTES};
+use domain::access::Role;
 use domain::date::Date;
 use http::Method;
 use serde_json::{Value, json};
 use testkit::office::{Office, text};
-use testkit::{Answer, TestApp};
+use testkit::{Answer, Person, TestApp};
 
 /// Objects of one organisation, and more where a request uses its object up.
 struct Fixtures {
@@ -121,6 +122,20 @@ fn sample(f: &Fixtures, route: &Endpoint) -> Option<Sample> {
             let [from, to] = [today - 1, today + 1].map(|day| Date::from_days(day).to_string());
             at(&[], Empty, json!({ "entityType": "transactions", "from": from, "to": to }))
         }
+        ("POST", "/auth") => at(&[], Own, json!({ "email": "nobody@example.com" })),
+        ("POST", path) if path.starts_with("/auth/") => at(&[], Own, none()),
+        ("GET", "/auth/login/check") => at(&[], Own, none()),
+        (_, "/profile" | "/profile/passkeys") => at(&[], Own, json!({ "name": "y" })),
+        ("POST", "/profile/passkeys/complete") => at(&[], Own, none()),
+        (_, "/profile/passkeys/{id}") => at(&[&"0".repeat(24)], Own, json!({ "label": "y" })),
+        ("POST", "/organizations/{orgId}/select") => at(&[org], Hidden, none()),
+        ("GET", "/organizations/{orgId}/users") => at(&[org], Hidden, none()),
+        ("POST", "/organizations/{orgId}/users") => {
+            at(&[org], Hidden, json!({ "email": "new@example.com", "role": "viewer" }))
+        }
+        ("PUT" | "DELETE", "/organizations/{orgId}/users/{userId}") => {
+            at(&[org, &"0".repeat(24)], Hidden, json!({ "role": "viewer" }))
+        }
         ("POST", "/organizations") => at(&[], Own, json!({ "name": "Another" })),
         ("GET", "/organizations/{orgId}") => at(&[org], Hidden, none()),
         ("PUT", "/organizations/{orgId}") => at(&[org], Hidden, json!({ "name": "Renamed" })),
@@ -223,7 +238,93 @@ fn other_scope(access: Access) -> &'static str {
     }
 }
 
+fn is_global(route: &Endpoint) -> bool {
+    matches!(route.access, Access::Global(..) | Access::Shared(..))
+}
+
+/// A route that no key opens, whatever it may do.
+async fn only_people(office: &Office, route: &Endpoint, sample: &Sample, keys: &[&String]) {
+    let (status, code) = match route.access {
+        Access::Person => (403, "not_permitted"),
+        Access::Cookie => (403, "origin_not_allowed"),
+        _ => (401, "unauthenticated"),
+    };
+    for key in keys {
+        refused(ask(office, route, sample, key).await, status, code);
+    }
+    for nobody in ["sk_test_000000000000000000000000.x", "eyJhbGciOiJub25lIn0.e30."] {
+        let (status, code) =
+            if route.access == Access::Cookie { (status, code) } else { (401, "unauthenticated") };
+        refused(ask(office, route, sample, nobody).await, status, code);
+    }
+    let answer = ask(office, route, sample, "").await;
+    if route.access == Access::Person {
+        refused(answer, 401, "unauthenticated");
+    } else if route.path != "/auth" {
+        assert!(answer.status.is_client_error(), "{}: {}", route.path, answer.text);
+    }
+}
+
+/// What a person's role says about a route; `None` where no role is asked for.
+fn allows(role: Role, access: Access) -> Option<bool> {
+    match access {
+        Access::Scope(r, a) | Access::Organization(r, a) => Some(role.allows(r, a)),
+        Access::Global(..) => Some(false),
+        Access::Public | Access::Visitor | Access::Cookie | Access::Person | Access::Shared(..) => None,
+    }
+}
+
 testkit::on_both_engines! {
+    async fn every_route_knows_people_by_their_roles(db) {
+        let app = TestApp::start(&db).await;
+        let office = Office::open(&app).await;
+        let fixtures = Fixtures::make(&office).await;
+        let other = office.another("Other shop").await;
+        let root = Person::global_admin(&app, "root@example.com").await;
+        let root = Person { organization: office.organization.clone(), ..root };
+        let stranger = root.invite(&other.organization, "admin", "stranger@example.com").await;
+        let stranger = Person { organization: office.organization.clone(), ..stranger };
+        let stale = root.invite(&office.organization, "admin", "stale@example.com").await;
+        stale.grow_stale().await;
+        let out = root.invite(&office.organization, "admin", "out@example.com").await;
+        out.post("/auth/logout", &json!({})).await.expect(200);
+        let mut members = Vec::new();
+        for role in Role::ALL {
+            members.push((*role, root.invite(&office.organization, role.as_str(), &format!("{role}@example.com")).await));
+        }
+        // What is for people alone has tests of its own.
+        let alone = |access| matches!(access, Access::Public | Access::Visitor | Access::Cookie | Access::Person);
+        for route in ADMIN_ROUTES.iter().filter(|route| !alone(route.access)) {
+            let name = format!("{} {}", route.method, route.path);
+            let sample = sample(&fixtures, route).unwrap_or_else(|| panic!("{name} has no sample"));
+            let ask = async |person: &Person| {
+                let body = if matches!(route.method, "GET" | "DELETE") { None } else { Some(&sample.body) };
+                person.ask(route.method.parse().expect("a method"), &address(route, &sample.ids), body).await
+            };
+            refused(ask(&out).await, 401, "unauthenticated");
+            match route.access {
+                Access::Global(..) => drop(refused(ask(&stranger).await, 403, "not_permitted")),
+                Access::Shared(..) => assert_eq!(ask(&stranger).await.expect(200)["total"], 1, "{name}"),
+                _ => drop(refused(ask(&stranger).await, 404, "not_found")),
+            }
+            let answer = ask(&stale).await;
+            let of_global = matches!(route.access, Access::Global(..));
+            assert_eq!(answer.text.contains("reauthentication_required"), route.fresh_login && !of_global, "{name}: {}", answer.text);
+            for (role, person) in &members {
+                let answer = ask(person).await;
+                match allows(*role, route.access) {
+                    Some(false) if of_global => drop(refused(answer, 403, "not_permitted")),
+                    Some(false) => drop(refused(answer, 403, "insufficient_scope")),
+                    // Objects may be used up by those who asked before.
+                    _ => assert!(!matches!(answer.status.as_u16(), 401 | 403 | 500..), "{name} as {role}: {}", answer.text),
+                }
+            }
+            let answer = ask(&root).await;
+            assert!(!matches!(answer.status.as_u16(), 401 | 403 | 500..), "{name} as root: {}", answer.text);
+        }
+    }
+
+
     async fn every_route_asks_who_and_what_for(db) {
         let app = TestApp::start(&db).await;
         let office = Office::open(&app).await;
@@ -233,6 +334,10 @@ testkit::on_both_engines! {
         for route in ADMIN_ROUTES {
             let name = format!("{} {}", route.method, route.path);
             let sample = sample(&fixtures, route).unwrap_or_else(|| panic!("{name} has no sample"));
+            if matches!(route.access, Access::Visitor | Access::Cookie | Access::Person) {
+                only_people(&office, route, &sample, &[&office.key, &office.system_key, &live]).await;
+                continue;
+            }
             if route.access == Access::Public {
                 ask(&office, route, &sample, "").await.expect(200);
                 continue;
@@ -241,7 +346,7 @@ testkit::on_both_engines! {
                 refused(ask(&office, route, &sample, nobody).await, 401, "unauthenticated");
             }
             let narrow = office.key_with(&office.organization, "test", &[other_scope(route.access)]).await;
-            let code = if matches!(route.access, Access::Global(..)) { "not_permitted" } else { "insufficient_scope" };
+            let code = if is_global(route) { "not_permitted" } else { "insufficient_scope" };
             refused(ask(&office, route, &sample, &narrow).await, 403, code);
             let foreign = [("another organisation", &other.key), ("live mode", &live)];
             for (who, key) in foreign {
@@ -262,7 +367,7 @@ testkit::on_both_engines! {
                         }
                         answer.expect(200);
                     }
-                    Foreign::Own if matches!(route.access, Access::Global(..)) => {
+                    Foreign::Own if is_global(route) => {
                         refused(answer, 403, "not_permitted");
                     }
                     Foreign::Own => assert!(matches!(answer.status.as_u16(), 200 | 201 | 422), "{name} as {who}: {}", answer.text),
@@ -271,9 +376,10 @@ testkit::on_both_engines! {
             if matches!(route.access, Access::Scope(..)) {
                 refused(ask(&office, route, &sample, &office.system_key).await, 403, "organization_not_named");
             }
-            let global = matches!(route.access, Access::Global(..));
-            let answer = ask(&office, route, &sample, if global { &office.system_key } else { &office.key }).await;
-            assert!(matches!(answer.status.as_u16(), 200 | 201), "{name}: {} {}", answer.status, answer.text);
+            let answer = ask(&office, route, &sample, if is_global(route) { &office.system_key } else { &office.key }).await;
+            // There is nobody yet whose role could be changed.
+            let nobody = route.path.ends_with("{userId}") && answer.status.as_u16() == 404;
+            assert!(nobody || matches!(answer.status.as_u16(), 200 | 201), "{name}: {} {}", answer.status, answer.text);
         }
         app.assert_books().await;
     }

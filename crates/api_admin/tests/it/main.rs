@@ -13,5 +13,6 @@ mod merchants_server;
 mod notices;
 mod settings;
 mod setup;
+mod sign_in;
 mod support;
 mod transactions;

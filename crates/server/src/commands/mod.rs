@@ -1,6 +1,7 @@
 //! The operator's commands. They work on a stopped gateway and beside a running one: SQLite lets one
 //! writer after another, and what they change is in force within a second.
 
+pub mod admins;
 pub mod audit;
 pub mod callbacks;
 pub mod doctor;

@@ -156,6 +156,34 @@ testkit::on_both_engines! {
         on(&["audit", "verify"]);
     }
 
+    async fn administrators_are_invited_listed_and_kept_out(db) {
+        let place = Place::of(&db);
+        let on = |words: &[&str]| {
+            let done = run_on(&place, words);
+            assert_eq!(done.status.code(), Some(0), "{words:?}: {}", stderr(&done));
+            stdout(&done).trim().to_owned()
+        };
+        // On an empty folder: this is how the first person gets in.
+        let token = on(&["admins", "invite", "--email", "Ada@Example.com", "--name", "Ada"]);
+        assert!(token.starts_with("pgi_") && token.len() == 36, "{token}");
+        let listed = on(&["admins", "list"]);
+        assert!(listed.contains("ada@example.com") && listed.contains("invited until"), "{listed}");
+        let again = on(&["admins", "invite", "--email", "ada@example.com"]);
+        assert_ne!(again, token);
+        assert_eq!(on(&["admins", "list"]).lines().count(), 2, "the later one took its place");
+        for (words, part) in [
+            (vec!["admins", "invite", "--email", "ada"], "e-mail"),
+            (vec!["admins", "disable", "user_000000000000000zz"], "there is no user"),
+            (vec!["admins", "recover", "user_000000000000000zz"], "there is no user"),
+            (vec!["admins", "disable", "ada@example.com"], "admins list"),
+        ] {
+            let done = run_on(&place, &words);
+            assert!(!done.status.success() && stderr(&done).contains(part), "{words:?}: {}", stderr(&done));
+        }
+        let log = on(&["audit", "list", "--kind", "user_invited", "--json"]);
+        assert!(log.lines().count() == 2 && !log.contains(&token[4..]) && !log.contains(&again[4..]), "{log}");
+    }
+
     async fn keys_follow_one_another_and_the_log_tells_it(db) {
         let place = Place::of(&db);
         let on = |words: &[&str]| {

@@ -20,6 +20,7 @@ mod read_only;
 mod restart;
 mod services;
 mod shop;
+mod sign_in;
 mod storm;
 mod webdriver;
 mod wire;
