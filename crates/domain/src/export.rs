@@ -3,6 +3,7 @@
 use crate::attempt::Attempt;
 use crate::audit::AuditEntry;
 use crate::checkout::Checkout;
+use crate::client::ClientFacts;
 use crate::currency::Currency;
 use crate::customer::Customer;
 use crate::id::{CustomerId, ProviderId, StorefrontId};
@@ -35,6 +36,13 @@ pub struct TransactionRow {
     pub invoice_number: Option<String>,
 }
 
+/// One client that is not deleted.
+#[derive(Clone, Debug)]
+pub struct ClientRow {
+    pub customer: Customer,
+    pub facts: ClientFacts,
+}
+
 #[derive(Clone, Debug)]
 pub struct CheckoutRow {
     pub checkout: Checkout,
@@ -60,7 +68,7 @@ pub struct RefundRow {
 #[derive(Clone, Debug)]
 pub enum ExportRows {
     Transactions(Vec<TransactionRow>),
-    Clients(Vec<Customer>),
+    Clients(Vec<ClientRow>),
     Checkouts(Vec<CheckoutRow>),
     Refunds(Vec<RefundRow>),
 }

@@ -18,12 +18,12 @@ pub type ClientRow = (Customer, ClientFacts, Timestamp);
 /// The newest clients among which a search looks: bounds what it costs.
 pub const SEARCHED: i64 = 10_000;
 
-fn columns() -> String {
+pub(crate) fn columns() -> String {
     let own: Vec<String> = customers::COLUMNS.split(", ").map(|c| format!("c.{}", c.trim())).collect();
     format!("{}, c.client, c.updated_at", own.join(", "))
 }
 
-fn client(row: &mut Row<'_>) -> Result<ClientRow, StoreError> {
+pub(crate) fn client(row: &mut Row<'_>) -> Result<ClientRow, StoreError> {
     let customer = customers::customer(row)?;
     Ok((customer, row.next::<Json<_>>()?.0, row.next()?))
 }

@@ -2,13 +2,13 @@
 //! open between two and the hundredth costs what the first does.
 
 use crate::checkouts::{self, checkout};
-use crate::customers::{self, customer};
+use crate::clients::{self, client};
 use crate::error::StoreError;
 use crate::refunds::{self, refund};
 use crate::tx::{Json, Param, Row, ToParam, Tx};
 use crate::{attempts, attempts::attempt, params};
 use domain::checkout::CheckoutDetails;
-use domain::export::{CheckoutRow, ExportKind, ExportRows, RefundRow, TransactionRow};
+use domain::export::{CheckoutRow, ClientRow, ExportKind, ExportRows, RefundRow, TransactionRow};
 use domain::id::{Core, PaymentId, TypedId};
 use domain::period::Period;
 use domain::scope::Scope;
@@ -39,7 +39,7 @@ pub struct ExportPage {
 const fn table(kind: ExportKind) -> (&'static str, &'static str) {
     match kind {
         ExportKind::Transactions => ("attempts", "a"),
-        ExportKind::Clients => ("customers", "u"),
+        ExportKind::Clients => ("customers", "c"),
         ExportKind::Checkouts => ("payments", "p"),
         ExportKind::Refunds => ("refunds", "r"),
     }
@@ -54,7 +54,11 @@ pub fn count(
     max: i64,
 ) -> Result<i64, StoreError> {
     let (table, _) = table(kind);
-    let only = if kind == ExportKind::Checkouts { " AND checkout = 1" } else { "" };
+    let only = match kind {
+        ExportKind::Checkouts => " AND checkout = 1",
+        ExportKind::Clients => " AND deleted = 0",
+        ExportKind::Transactions | ExportKind::Refunds => "",
+    };
     let sql = format!(
         "SELECT COUNT(*) FROM (SELECT 1 FROM {table} WHERE merchant = ?1 AND live = ?2 AND created_at >= ?3 \
          AND created_at < ?4{only} LIMIT ?5) AS counted"
@@ -99,9 +103,9 @@ pub fn page(
             Ok(row)
         })?),
         ExportKind::Clients => ExportRows::Clients(tx.all(&sql, &params, |r| {
-            let row = customer(r)?;
-            note(row.created_at, row.id.core());
-            Ok(row)
+            let (customer, facts, _) = client(r)?;
+            note(customer.created_at, customer.id.core());
+            Ok(ClientRow { customer, facts })
         })?),
         ExportKind::Checkouts => ExportRows::Checkouts(tx.all(&sql, &params, |r| {
             // Ordered by the payment, whose time a test clock may have moved on before the page was made.
@@ -131,11 +135,13 @@ fn from(kind: ExportKind) -> String {
         ExportKind::Transactions => format!(
             "{}, p.storefront, COALESCE(f.name, ''), p.customer, u.email, COALESCE(v.name, ''), p.fee, {REFERENCE} FROM attempts a \
              JOIN payments p ON p.id = a.payment LEFT JOIN storefronts f ON f.id = p.storefront \
-             LEFT JOIN providers v ON v.id = a.provider LEFT JOIN customers u ON u.id = p.customer \
+             LEFT JOIN providers v ON v.id = a.provider LEFT JOIN customers u ON u.id = p.customer AND u.deleted = 0 \
              LEFT JOIN site_checkouts s ON s.payment = p.id LEFT JOIN checkouts c ON c.payment = p.id",
             of("a", attempts::COLUMNS)
         ),
-        ExportKind::Clients => format!("{} FROM customers u", of("u", customers::COLUMNS)),
+        ExportKind::Clients => {
+            format!("{} FROM (SELECT * FROM customers WHERE deleted = 0) AS c", clients::columns())
+        }
         ExportKind::Checkouts => format!(
             "p.created_at, {}, p.amount + p.surcharge, p.currency, p.status, p.cancellation_reason, COALESCE(f.name, ''), {REFERENCE} \
              FROM payments p JOIN checkouts c ON c.payment = p.id LEFT JOIN storefronts f ON f.id = p.storefront \

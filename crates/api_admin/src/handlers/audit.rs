@@ -1,11 +1,12 @@
 use crate::error::ApiError;
 use crate::input::{Side, side};
-use crate::render;
+use crate::render::{self, AuditWriter};
 use crate::request::{Answer, Common, Download, Global, Scoped};
 use domain::audit::AuditKind;
 use domain::scope::Scope;
+use engine::exports::AuditExport;
 use engine::{AuditQuery, By};
-use web::stream;
+use web::stream::{self, Pieces};
 
 /// Characters of an actor: ids and addresses.
 const ACTOR_MAX: usize = 100;
@@ -40,18 +41,11 @@ async fn download(request: &Common, scope: Option<Scope>, by: By) -> Result<Answ
     let mut export = request.engine().export_audit(by, asked(request, scope)?).await?;
     let csv = format != Some("jsonl");
     let body = stream::body(move |mut pieces| async move {
-        let mut writer = if csv { render::AuditWriter::csv() } else { render::AuditWriter::lines() };
-        loop {
-            match export.next_page().await {
-                Ok(Some(rows)) => rows.iter().for_each(|row| writer.write(row)),
-                Ok(None) => break,
-                Err(error) => return tracing::warn!(?error, "an export of the audit log was broken off"),
-            }
-            if pieces.send(writer.take()).await.is_err() {
-                return;
-            }
-        }
-        if pieces.send(writer.take()).await.is_ok() {
+        let writer = if csv { AuditWriter::csv() } else { AuditWriter::lines() };
+        let whole = write(&mut export, writer, &mut pieces).await;
+        // As with exports of data.
+        drop(export);
+        if whole {
             pieces.end();
         }
     });
@@ -61,6 +55,23 @@ async fn download(request: &Common, scope: Option<Scope>, by: By) -> Result<Answ
         ("audit-log.jsonl", "application/x-ndjson")
     };
     Ok(Answer::Download(Download { name: name.to_owned(), kind, body }))
+}
+
+/// Writes all entries; false when it was broken off.
+async fn write(export: &mut AuditExport, mut writer: AuditWriter, pieces: &mut Pieces) -> bool {
+    loop {
+        match export.next_page().await {
+            Ok(Some(rows)) => rows.iter().for_each(|row| writer.write(row)),
+            Ok(None) => return pieces.send(writer.take()).await.is_ok(),
+            Err(error) => {
+                tracing::warn!(?error, "an export of the audit log was broken off");
+                return false;
+            }
+        }
+        if pieces.send(writer.take()).await.is_err() {
+            return false;
+        }
+    }
 }
 
 pub(crate) async fn list(request: Scoped) -> Result<Answer, ApiError> {

@@ -4,9 +4,9 @@
 use super::checkouts::status;
 use super::{currency, hex};
 use domain::currency::Currency;
-use domain::customer::Customer;
+use domain::customer::Address;
 use domain::date::iso_micros;
-use domain::export::{CheckoutRow, ExportKind, ExportRows, RefundRow, TransactionRow};
+use domain::export::{CheckoutRow, ClientRow, ExportKind, ExportRows, RefundRow, TransactionRow};
 use domain::money::format_minor;
 use domain::payment_method::MethodKind;
 use domain::site_transaction;
@@ -54,6 +54,10 @@ const CLIENTS: &[&str] = &[
     "state",
     "postalCode",
     "country",
+    "firstName",
+    "lastName",
+    "company",
+    "vatId",
 ];
 
 const CHECKOUTS: &[&str] = &[
@@ -162,8 +166,24 @@ fn transaction(table: &mut Table, row: &TransactionRow) {
     ]);
 }
 
-fn client(table: &mut Table, c: &Customer) {
-    let address = c.address.clone().unwrap_or_default();
+/// The address of a customer, or where the client is billed if it has one of those.
+fn address_of(row: &ClientRow) -> Address {
+    match &row.facts.billing {
+        Some(party) => Address {
+            line1: party.address1.clone(),
+            line2: party.address2.clone(),
+            city: party.city.clone(),
+            state: party.state.clone(),
+            postal_code: party.postcode.clone(),
+            country: party.country.clone(),
+        },
+        None => row.customer.address.clone().unwrap_or_default(),
+    }
+}
+
+fn client(table: &mut Table, row: &ClientRow) {
+    let ClientRow { customer: c, facts } = row;
+    let address = address_of(row);
     table.row(&[
         Cell::from(&hex(c.id)),
         Cell::from(&at(c.created_at)),
@@ -177,6 +197,10 @@ fn client(table: &mut Table, c: &Customer) {
         address.state.as_deref().into(),
         address.postal_code.as_deref().into(),
         address.country.as_deref().into(),
+        facts.first_name.as_deref().into(),
+        facts.last_name.as_deref().into(),
+        facts.company.as_deref().into(),
+        facts.vat_id.as_deref().into(),
     ]);
 }
 

@@ -101,6 +101,17 @@ testkit::on_both_engines! {
         assert_eq!(clients[0]["phone"], "'+49 30 1234");
         assert_eq!(clients[0]["description"], customer["description"].as_str().expect("a text"));
 
+        let made = json!({ "email": "b@example.com", "firstName": "=Ada", "company": "@Acme", "billingAddress": { "address1": "-1 Road", "country": "DE" } });
+        let made = shop.post("/clients", &made).await.expect(201);
+        let gone = shop.post("/clients", &json!({ "email": "gone@example.com" })).await.expect(201);
+        let gone = format!("/clients/{}", gone["id"].as_str().expect("an id"));
+        shop.ask(&shop.key, Method::DELETE, &gone, None).await.expect(200);
+        let clients = exported(&shop, "clients").await;
+        assert_eq!(clients.len(), 2, "without the deleted one: {clients:?}");
+        for (name, cell) in [("id", made["id"].as_str().expect("an id")), ("firstName", "'=Ada"), ("company", "'@Acme"), ("line1", "'-1 Road"), ("country", "DE")] {
+            assert_eq!(clients[1][name], cell, "{name}");
+        }
+
         let refunds = exported(&shop, "refunds").await;
         assert_eq!(refunds.len(), 1);
         assert_eq!((refunds[0]["id"].as_str(), refunds[0]["amountDecimal"].as_str(), refunds[0]["status"].as_str(), refunds[0]["reason"].as_str()), (hex(&refund["id"]).as_str(), "3.45", "succeeded", "duplicate"));
@@ -123,8 +134,8 @@ testkit::on_both_engines! {
             assert!(table(live).is_empty(), "{kind}");
         }
         let told = shop.get("/audit-logs?action=data_exported").await.expect(200);
-        assert_eq!(told["total"], 5, "{told}");
-        assert_eq!((&told["auditLogs"][0]["target"], &told["auditLogs"][4]["target"]), (&json!("checkouts"), &json!("transactions")));
+        assert_eq!(told["total"], 6, "{told}");
+        assert_eq!((&told["auditLogs"][0]["target"], &told["auditLogs"][5]["target"]), (&json!("checkouts"), &json!("transactions")));
     }
 
     async fn rows_of_one_instant_come_once_each_over_many_pages(db) {
