@@ -67,11 +67,15 @@ impl Identity {
     }
 
     /// Whether it administers the whole instance.
-    fn is_global(&self) -> bool {
+    pub fn is_global(&self) -> bool {
         match self {
             Identity::Key(key) => key.merchant.is_none(),
             Identity::Person(person) => person.global_admin,
         }
+    }
+
+    pub fn is_system_key(&self) -> bool {
+        matches!(self, Identity::Key(key) if key.merchant.is_none())
     }
 
     /// What the caller could give to a key that it makes; `None` is everything.
@@ -204,7 +208,12 @@ pub(crate) fn permit(
         let named = match (org_in_path, headers.get(ORGANIZATION)) {
             (Some(id), _) => Some(id.to_owned()),
             (None, Some(value)) => Some(value.to_str().unwrap_or_default().to_owned()),
-            (None, None) => identity.person().and_then(|_| cookies::selected(headers)),
+            // One that was chosen before the person left it says nothing any more.
+            (None, None) => identity.person().and_then(|person| {
+                let chosen = cookies::selected(headers)?;
+                let known = Core::parse_hex(&chosen).map(MerchantId::from_core)?;
+                person.role(known).map(|_| chosen)
+            }),
         };
         Some(Scope { merchant: organization(identity, named.as_deref())?, mode: identity.mode() })
     };

@@ -15,8 +15,9 @@ use axum::middleware::from_fn_with_state;
 use axum::response::Response;
 use axum::routing::{MethodFilter, on};
 use domain::limits::IDEMPOTENCY_KEY_CHARS;
+use domain::scope::Scope;
 use domain::session::SessionCaller;
-use engine::{IdempotentRequest, wall_clock};
+use engine::{Call, IdempotentRequest, ReplySpec, wall_clock};
 use web::body::BodyRefusal;
 use web::client;
 use web::middleware::show_limits;
@@ -27,6 +28,17 @@ use web::{App, KnownLimits, RequestId, RouteName};
 
 static IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 static REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
+
+/// Routes whose POST takes effect once for an `Idempotency-Key`: those that make or move something of a payer's.
+const KEEPS_KEYS: &[&str] = &[
+    "/checkouts/{siteId}/create",
+    "/checkouts/{id}/expire",
+    "/transactions/{id}/refund",
+    "/transactions/{id}/cancel",
+    "/clients",
+];
+/// What may stand in the address of a request with a body: the rest belongs into the body, which no log keeps.
+const IN_ADDRESS: &[&str] = &["mode"];
 
 /// Which of the two backends.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -266,14 +278,32 @@ impl Exchange<'_> {
         if !verdict.allowed {
             return (Err(too_many(&verdict)), verdict);
         }
+        let org = match self.endpoint.access {
+            Access::Organization(..) => path.first().cloned(),
+            _ => None,
+        };
         let answer = self.answer(identity.as_ref(), path, body).await;
-        if let (Err(ApiError { missing: Some(object), .. }), Some(identity)) = (&answer, &identity)
-            && let Ok(callers::Permit { scope: Some(scope) }) = self.permit(identity, None)
+        if let Some(identity) = &identity
+            && let Ok(callers::Permit { scope: Some(scope) }) = self.permit(identity, org.as_deref())
         {
-            let caller = callers::caller(identity, scope);
-            self.app.engine.note_missing(caller, object, self.request_id);
+            self.note(identity, scope, &answer);
         }
         (answer, verdict)
+    }
+
+    /// Notes for the audit log what a caller asked for in vain, and what a key of the instance did in an organisation.
+    fn note(&self, identity: &Identity, scope: Scope, answer: &Result<Answer, ApiError>) {
+        let caller = callers::caller(identity, scope);
+        match answer {
+            Err(ApiError { missing: Some(object), .. }) => {
+                self.app.engine.note_missing(caller, object, self.request_id);
+            }
+            Ok(_) if identity.is_system_key() && self.endpoint.method != "GET" => {
+                let what = format!("{} {}", self.endpoint.method, self.endpoint.path);
+                self.app.engine.note_system_key(caller, what, self.request_id);
+            }
+            _ => {}
+        }
     }
 
     /// Who asks; `None` where nobody need say.
@@ -320,12 +350,36 @@ impl Exchange<'_> {
             Some(identity) => self.permit(identity, org)?.scope,
             None => None,
         };
+        if let (Some(identity), Some(scope)) = (identity, scope)
+            && identity.is_global()
+        {
+            // Everybody else belongs to it.
+            self.app
+                .engine
+                .merchant(scope.merchant)
+                .await
+                .map_err(|_| ApiError::not_found("organization", &scope.merchant.0.hex()))?;
+        }
         if let Some(person) = identity.and_then(Identity::person).filter(|_| self.endpoint.fresh_login) {
             self.app.engine.require_fresh_login(person)?;
         }
         let params = self.params(body).await?;
         let idempotency = match identity {
             Some(_) if self.endpoint.method == "POST" => self.idempotency(&path, &params)?,
+            _ => None,
+        };
+        let call = match (identity, scope, &idempotency) {
+            (Some(identity), Some(scope), Some(_)) => Some(Call {
+                caller: callers::caller(identity, scope),
+                request: self.request_id.to_owned(),
+                idempotency: idempotency.clone(),
+                reply: ReplySpec {
+                    surface: crate::SURFACE,
+                    kind: String::new(),
+                    expand: Vec::new(),
+                    request: self.request_id.to_owned(),
+                },
+            }),
             _ => None,
         };
         let common = Common {
@@ -337,6 +391,30 @@ impl Exchange<'_> {
             headers: self.parts.headers.clone(),
             idempotency,
         };
+        let answer = self.handle(common, identity, scope).await;
+        match (answer, call) {
+            (Err(refused), Some(call)) => self.unless_answered(refused, &call).await,
+            (answer, _) => answer,
+        }
+    }
+
+    /// A repetition may be refused because of what the first request did: what was answered then is the answer still.
+    async fn unless_answered(&self, refused: ApiError, call: &Call) -> Result<Answer, ApiError> {
+        match self.app.engine.replay(call).await {
+            Ok(Some(reply)) => Ok(Answer::Reply(reply)),
+            Err(e @ (engine::Error::IdempotencyInUse { .. } | engine::Error::IdempotencyMismatch { .. })) => {
+                Err(e.into())
+            }
+            Ok(None) | Err(_) => Err(refused),
+        }
+    }
+
+    async fn handle(
+        &self,
+        common: Common,
+        identity: Option<&Identity>,
+        scope: Option<Scope>,
+    ) -> Result<Answer, ApiError> {
         match (self.endpoint.handler, identity.cloned(), scope) {
             (Handler::Public(handler), ..) => handler(Anonymous { common }).await,
             (Handler::Visitor(handler), None, _) => handler(self.visiting(common, None)).await,
@@ -368,6 +446,11 @@ impl Exchange<'_> {
         if matches!(self.endpoint.method, "GET" | "DELETE") {
             return Ok(query);
         }
+        if let Some((name, _)) = query.entries().iter().find(|(name, _)| !IN_ADDRESS.contains(&name.as_str()))
+        {
+            let message = format!("{} must be sent in the body, not in the address.", echo_name(name));
+            return Err(ApiError::invalid("parameter_in_query", message).field(name));
+        }
         let unsupported = |message: &str| {
             ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "content_type_unsupported", message)
         };
@@ -389,6 +472,11 @@ impl Exchange<'_> {
     fn idempotency(&self, path: &[String], params: &Params) -> Result<Option<IdempotentRequest>, ApiError> {
         let mut values = self.parts.headers.get_all(&IDEMPOTENCY_KEY).iter();
         let Some(value) = values.next() else { return Ok(None) };
+        if !KEEPS_KEYS.contains(&self.endpoint.path) {
+            let message = "This request keeps no Idempotency-Key: repeated, it takes effect again. Send it without, and \
+                           look what there is before you repeat it.";
+            return Err(ApiError::invalid("idempotency_not_supported", message));
+        }
         let key = value.to_str().unwrap_or_default().trim();
         let bad = key.is_empty()
             || key.chars().count() > IDEMPOTENCY_KEY_CHARS

@@ -171,6 +171,7 @@ impl From<Error> for ApiError {
             Error::InUse { kind, message } => {
                 ApiError::conflict("resource_in_use", format!("This {kind} cannot be deleted: {message}."))
             }
+            Error::Forbidden { code, message } => ApiError::forbidden(code, message),
             Error::Conflict { code, message } => ApiError::conflict(code, message),
             Error::NameTaken { param, name } => ApiError::conflict(
                 "already_exists",
@@ -190,7 +191,8 @@ impl From<Error> for ApiError {
             Error::Store(e) if e.is_passing() => {
                 tracing::error!(error = %e, "the database failed a request");
                 let message = "The gateway's database cannot be reached at the moment. Whether the request took effect \
-                               is not known: repeat it with the same Idempotency-Key, and it takes effect once.";
+                               is not known: look what there is, or repeat it with the same Idempotency-Key if it had one: \
+                               then it takes effect once.";
                 let error = ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", message);
                 ApiError { retry_after: Some(1), ..error }
             }
@@ -295,8 +297,8 @@ fn refund_refused(refusal: RefundRefusal) -> ApiError {
 pub fn apology(unanswered: &Unanswered<'_>) -> Response {
     let Unanswered { status, request_id, .. } = *unanswered;
     let error = if status == StatusCode::SERVICE_UNAVAILABLE {
-        let message = "The request took too long. Whether it took effect is not known: repeat it with the same \
-                       Idempotency-Key, and it takes effect once.";
+        let message = "The request took too long. Whether it took effect is not known: look what there is, or repeat it \
+                       with the same Idempotency-Key if it had one: then it takes effect once.";
         ApiError { retry_after: Some(1), ..ApiError::new(status, "timeout", message) }
     } else {
         ApiError::new(status, "internal_error", DEFECT)

@@ -86,6 +86,7 @@ impl From<Error> for GateError {
             Error::InUse { kind, message } => {
                 GateError::new(409, format!("This {kind} cannot be deleted: {message}."))
             }
+            Error::Forbidden { message, .. } => GateError::new(403, message),
             Error::Conflict { message, .. } => GateError::new(409, message),
             Error::Limit { what, max } => GateError::new(422, format!("There may be at most {max} {what}.")),
             Error::Store(engine::StoreError::LockTimeout) => GateError::busy(),

@@ -262,6 +262,9 @@ impl From<Error> for ApiError {
             Error::InUse { kind, message } => {
                 ApiError::invalid("resource_in_use", format!("This {kind} cannot be deleted: {message}."))
             }
+            Error::Forbidden { code, message } => {
+                ApiError::new(StatusCode::FORBIDDEN, "permission_error", message).code(code)
+            }
             Error::Conflict { code, message } => ApiError::invalid(code, message),
             Error::Limit { what, max } => ApiError::invalid(
                 "limit_exceeded",

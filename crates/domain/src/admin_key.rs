@@ -36,6 +36,8 @@ impl AdminKey {
 
 /// Keys of one organisation and mode that are not revoked.
 pub const KEYS_MAX: usize = 100;
+/// The same with revoked ones, which stay in the list until they are deleted.
+pub const KEYS_KEPT: usize = 1_000;
 /// Networks in one key's list.
 pub const NETWORKS_MAX: usize = 50;
 

@@ -20,6 +20,8 @@ text_enum! {
         SettingsChanged = "settings_changed",
         ObjectCreated = "object_created",
         ObjectDeleted = "object_deleted",
+        /// A key of the whole instance changed something of an organisation.
+        SystemKeyUsed = "system_key_used",
         /// An administrator moved money, or ended a payment.
         MoneyMoved = "money_moved",
         /// A list of the organisation's data or of its audit log was handed out in bulk.

@@ -5,7 +5,7 @@ use crate::error::Error;
 use crate::settings::STALE;
 use crate::{Engine, ids};
 use domain::access::{Grant, Resource};
-use domain::admin_key::{AdminKey, KEYS_MAX, split_key};
+use domain::admin_key::{AdminKey, KEYS_KEPT, KEYS_MAX, split_key};
 use domain::audit::AuditKind;
 use domain::id::{AdminKeyId, MerchantId};
 use domain::limits::KEY_OVERLAP_US;
@@ -31,7 +31,8 @@ type KnownKey = Arc<(AdminKey, Digests)>;
 /// Keys read in the last second, and when keys were used since this was last written down.
 #[derive(Default)]
 pub(crate) struct AdminKeyCache {
-    known: Mutex<HashMap<AdminKeyId, (Instant, KnownKey)>>,
+    /// `None`: there was no such key, which must not take longer to find out than that there is one.
+    known: Mutex<HashMap<AdminKeyId, (Instant, Option<KnownKey>)>>,
     used: Mutex<HashMap<AdminKeyId, Timestamp>>,
 }
 
@@ -47,6 +48,9 @@ pub struct NewAdminKey {
     pub grants: Vec<Grant>,
     pub networks: Vec<Network>,
 }
+
+/// What whoever deals with keys may do itself; `None` is everything.
+pub type Ceiling = Option<Vec<Grant>>;
 
 /// What is to be changed about a key; `None` leaves it.
 #[derive(Clone, Debug, Default)]
@@ -100,9 +104,11 @@ impl Engine {
                     store::merchants::lock_mode(tx, domain::scope::Scope { merchant, mode: new.mode })?;
                 }
                 let owner = merchant.map(|merchant| (merchant, new.mode));
-                let valid =
-                    store::admin_keys::all(tx, owner)?.iter().filter(|k| k.revoked_at.is_none()).count();
-                if valid >= KEYS_MAX {
+                let known = store::admin_keys::all(tx, owner)?;
+                if known.len() >= KEYS_KEPT {
+                    return Err(Error::Limit { what: "keys, revoked ones too,", max: KEYS_KEPT });
+                }
+                if known.iter().filter(|k| k.revoked_at.is_none()).count() >= KEYS_MAX {
                     return Err(Error::Limit { what: "keys of an organisation and mode", max: KEYS_MAX });
                 }
                 let key = AdminKey {
@@ -137,7 +143,7 @@ impl Engine {
         let Some((mode, id, secret)) = split_key(text).filter(|_| text.len() <= KEY_TEXT_MAX) else {
             return Ok(None);
         };
-        // Computed whether or not there is such a key, so that the time says nothing.
+        // Computed whether or not there is such a key.
         let given = digest(secret);
         let Some(known) = self.admin_key(id).await? else { return Ok(None) };
         let (key, digests) = &*known;
@@ -159,18 +165,18 @@ impl Engine {
             && let Some((read_at, key)) = known.get(&id)
             && read_at.elapsed() < STALE
         {
-            return Ok(Some(key.clone()));
+            return Ok(key.clone());
         }
         let asked = Instant::now();
         let found = self.store.read(move |tx| Ok::<_, Error>(store::admin_keys::by_id(tx, id)?)).await?;
-        let Some(found) = found.map(Arc::new) else { return Ok(None) };
+        let found = found.map(Arc::new);
         if let Ok(mut known) = self.admin_keys.known.lock() {
             if known.len() >= CACHED {
                 known.clear();
             }
             known.insert(id, (asked, found.clone()));
         }
-        Ok(Some(found))
+        Ok(found)
     }
 
     /// What was changed here is in force here at once; on other nodes within a second.
@@ -187,6 +193,7 @@ impl Engine {
         &self,
         owner: KeyOwner,
         by: By,
+        ceiling: Ceiling,
         id: AdminKeyId,
         changes: AdminKeyChanges,
     ) -> Result<AdminKey, Error> {
@@ -195,6 +202,7 @@ impl Engine {
             .store
             .write(move |tx| {
                 let mut key = lock(tx, owner, id)?;
+                within(&key, ceiling.as_deref())?;
                 let mut told = Vec::new();
                 if let Some(name) = &changes.name {
                     told.push(format!("name {name:?}"));
@@ -227,6 +235,7 @@ impl Engine {
         &self,
         owner: KeyOwner,
         by: By,
+        ceiling: Ceiling,
         id: AdminKeyId,
         overlap: i64,
     ) -> Result<(AdminKey, String), Error> {
@@ -243,6 +252,7 @@ impl Engine {
             .store
             .write(move |tx| {
                 let key = lock(tx, owner, id)?;
+                within(&key, ceiling.as_deref())?;
                 if key.revoked_at.is_some() {
                     let message = "The key is revoked. Make a new one.".to_owned();
                     return Err(Error::Conflict { code: "key_revoked", message });
@@ -296,6 +306,14 @@ impl Engine {
         Ok(())
     }
 
+    /// Forgets secrets that were rotated out and whose overlap is over, so that a clock which goes back revives none.
+    /// How many.
+    pub async fn forget_old_secrets(&self) -> Result<u64, Error> {
+        let now = self.now();
+        let bulk = domain::limits::BULK_ROWS;
+        self.store.write(move |tx| Ok::<_, Error>(store::admin_keys::forget_ended(tx, now, bulk)?)).await
+    }
+
     /// Writes down when keys were last used. What was used in the last second before a crash is not.
     pub async fn write_key_uses(&self) -> Result<(), Error> {
         let used = std::mem::take(&mut *self.admin_keys.used.lock().unwrap_or_else(PoisonError::into_inner));
@@ -325,6 +343,18 @@ impl Engine {
         match by {
             Some(by) => self.audit_by(tx, by, kind, of, key.id, detail),
             None => self.audit_command(tx, kind, of, key.id, detail),
+        }
+    }
+}
+
+/// Refuses to change, or to hand out the new secret of, a key that may do more than whoever asks.
+fn within(key: &AdminKey, ceiling: Option<&[Grant]>) -> Result<(), Error> {
+    let Some(own) = ceiling else { return Ok(()) };
+    match key.grants.iter().find(|grant| !own.iter().any(|o| o.covers(**grant))) {
+        None => Ok(()),
+        Some(more) => {
+            let message = format!("The key has the scope {more}, which the one that asks does not have.");
+            Err(Error::Forbidden { code: "insufficient_scope", message })
         }
     }
 }

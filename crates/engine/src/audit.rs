@@ -186,6 +186,21 @@ impl Engine {
         }
     }
 
+    /// Notes what a key of the instance did in an organisation.
+    pub fn note_system_key(&self, caller: Caller, what: String, request: &str) {
+        let draft = Draft {
+            merchant: Some(caller.scope.merchant),
+            mode: Some(caller.scope.mode),
+            kind: AuditKind::SystemKeyUsed,
+            actor: caller.actor.to_string(),
+            subject: None,
+            request: Some(request.to_owned()),
+            detail: what,
+            at: self.now(),
+        };
+        self.incidents.lock().push(draft);
+    }
+
     /// Writes what was noted, at most [`BULK_ROWS`] rows; true when more waits. Counts are written when
     /// their minute is over, or when `all` is to be written.
     pub async fn write_incidents(&self, all: bool) -> Result<bool, Error> {

@@ -33,7 +33,7 @@ pub struct ClientChanges {
     pub shipping: Option<Option<Party>>,
 }
 
-/// What was done to a client, newest first of each kind.
+/// What was done to a client: the latest of each kind.
 #[derive(Clone, Debug)]
 pub struct ClientHistory {
     /// By whom.

@@ -83,6 +83,11 @@ pub enum Error {
         kind: &'static str,
         message: String,
     },
+    /// The caller would give or get more than it may do itself.
+    Forbidden {
+        code: &'static str,
+        message: String,
+    },
     /// The object's state does not allow it; the message says what would.
     Conflict {
         code: &'static str,

@@ -117,6 +117,14 @@ impl Engine {
         };
         let Some(event) = store::events::get(tx, delivery.scope, delivery.event)? else { return Ok(None) };
         let event_type = event.event_type.to_string();
+        if delivery.kind == DeliveryKind::Ipn
+            && store::webhooks::newer_notice_delivered(tx, delivery.scope, event.object, event.id)?
+        {
+            // The shop knows what came after: told of the older status now, it would go back to it.
+            let status = DeliveryStatus::Failed;
+            store::webhooks::settle_delivery(tx, delivery.id, status, delivery.attempts, delivery.due_at)?;
+            return Ok(None);
+        }
         let body = match store::webhooks::body(tx, delivery.id)? {
             Some(body) => body,
             None => {

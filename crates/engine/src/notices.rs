@@ -9,6 +9,7 @@ use domain::checkout::Checkout;
 use domain::event::EventType;
 use domain::id::{Core, TypedId};
 use domain::payment::{Payment, PaymentStatus};
+use domain::refund::{Refund, RefundStatus};
 use domain::site_transaction::{SiteNotice, SiteStatus, status};
 use store::Tx;
 
@@ -28,7 +29,8 @@ impl Engine {
         let told = store::site_transactions::told(tx, payment.id)?;
         let attempts = store::attempts::of_payment(tx, payment.scope, payment.id)?;
         let mut notices = Vec::new();
-        for (object, now) in standing(payment, &attempts) {
+        let refunds = store::refunds::of_payment(tx, payment.scope, payment.id)?;
+        for (object, now) in standing(payment, &attempts, &refunds) {
             let before = told.iter().find(|(known, ..)| *known == object);
             if !now.is_told() || before.is_some_and(|(_, status, _)| *status == now) {
                 continue;
@@ -49,10 +51,17 @@ impl Engine {
 }
 
 /// Every transaction of a payment with its status. A payment that ended before anybody tried to pay stands for
-/// itself: the shop must learn that nothing will come.
-fn standing(payment: &Payment, attempts: &[Attempt]) -> Vec<(Core, SiteStatus)> {
+/// itself: the shop must learn that nothing will come. A refund that the provider may still refuse is not told yet.
+fn standing(payment: &Payment, attempts: &[Attempt], refunds: &[Refund]) -> Vec<(Core, SiteStatus)> {
     if attempts.is_empty() && payment.status == PaymentStatus::Canceled {
         return vec![(payment.id.core(), SiteStatus::Cancelled)];
     }
-    attempts.iter().map(|attempt| (attempt.id.core(), status(attempt))).collect()
+    let open = |attempt: &Attempt| {
+        refunds.iter().any(|r| r.attempt == attempt.id && r.status == RefundStatus::Pending)
+    };
+    let told = |attempt: &Attempt| match status(attempt) {
+        SiteStatus::Refunded if open(attempt) => SiteStatus::Succeeded,
+        other => other,
+    };
+    attempts.iter().map(|attempt| (attempt.id.core(), told(attempt))).collect()
 }

@@ -86,12 +86,14 @@ impl Engine {
         };
         self.command(call, move |engine, tx, call| {
             let scope = call.caller.scope;
+            // Locked before the method: the customer may be deleted at this moment, which takes its methods along.
+            let owner = store::customers::lock(tx, scope, customer)?;
             let mut method = match &choice {
                 MethodChoice::New(method) => (**method).clone(),
                 MethodChoice::Saved(id) => lock(tx, call, *id)?,
                 MethodChoice::Keep => return Err(Error::Internal("no method to attach".to_owned())),
             };
-            if store::customers::get(tx, scope, customer)?.is_none() {
+            if owner.is_none() {
                 return Err(Error::missing("customer", "customer", customer));
             }
             if method.customer == Some(customer) {

@@ -188,11 +188,11 @@ impl Engine {
     /// Asks the provider whether it takes the stored credentials, and writes down what it said.
     pub async fn check_provider(&self, scope: Scope, by: By, id: ProviderId) -> Result<Provider, Error> {
         let engine = self.clone();
-        let (kind, credentials) = self
+        let (kind, asked, credentials) = self
             .store
             .read(move |tx| {
                 let provider = present(tx, scope, id)?;
-                Ok::<_, Error>((provider.connector, engine.open_credentials(tx, id)?))
+                Ok::<_, Error>((provider.connector, provider.updated_at, engine.open_credentials(tx, id)?))
             })
             .await?;
         let connector = self.connector(&kind)?;
@@ -206,6 +206,10 @@ impl Engine {
             .write(move |tx| {
                 store::merchants::lock_mode(tx, scope)?;
                 let mut provider = present(tx, scope, id)?;
+                if provider.updated_at != asked {
+                    let message = "The provider was changed while it was tested. Test it again.".to_owned();
+                    return Err(Error::Conflict { code: "provider_changed", message });
+                }
                 provider.check = Some(ProviderCheck { at: engine.now(), error: error.clone() });
                 store::providers::update(tx, &provider)?;
                 let said = if error.is_none() { "taken" } else { "refused" };

@@ -8,11 +8,11 @@ use crate::refunds::{CreateRefund, RefundTarget};
 use crate::view::{DeliveryView, SiteTransactionView, Snapshot, View, payment_view};
 use crate::views::delivery_view;
 use domain::Metadata;
-use domain::attempt::Attempt;
+use domain::attempt::{Attempt, AttemptStatus};
 use domain::event::Event;
-use domain::id::{AttemptId, PaymentId, TypedId};
+use domain::id::{AttemptId, Core, PaymentId, TypedId};
 use domain::ledger::PostedJournal;
-use domain::payment::PaymentStatus;
+use domain::payment::{Payment, PaymentStatus};
 use domain::scope::Scope;
 use store::numbered_page::{NumberedPage, NumberedQuery};
 use store::site_transactions::TransactionFilter;
@@ -89,21 +89,20 @@ impl Engine {
     pub async fn cancel_site_transaction(&self, call: &Call, id: AttemptId) -> Result<Reply, Error> {
         let scope = call.caller.scope;
         let attempt = self.store.read(move |tx| present(tx, scope, id)).await?;
-        let payment = self.payment_of(scope, attempt.payment).await?;
-        if payment.latest_attempt != Some(id) {
-            let message = "A later transaction of this checkout has taken this one's place.".to_owned();
-            return Err(Error::Conflict { code: "transaction_ended", message });
-        }
-        self.cancel_payment(call, attempt.payment, None).await
-    }
-
-    async fn payment_of(&self, scope: Scope, id: PaymentId) -> Result<domain::payment::Payment, Error> {
-        self.store
-            .read(move |tx| {
-                store::payments::get(tx, scope, id)?
-                    .ok_or_else(|| Error::Internal(format!("{id} is missing")))
-            })
-            .await
+        // Under the payment's lock: a payer may begin another try at this moment.
+        let still_open = move |tx: &mut Tx<'_>, payment: &Payment| {
+            let attempt = present(tx, scope, id)?;
+            let held = attempt.status == AttemptStatus::Authorised;
+            if payment.latest_attempt == Some(id) && (attempt.status.is_open() || held) {
+                return Ok(());
+            }
+            let message = match attempt.status {
+                AttemptStatus::Captured => "The money was taken. Refund the transaction instead.",
+                _ => "This transaction has ended. To close its checkout, expire that.",
+            };
+            Err(Error::Conflict { code: "transaction_ended", message: message.to_owned() })
+        };
+        self.cancel_payment_if(call, attempt.payment, None, still_open).await
     }
 
     /// Changes the merchant's own notes on a transaction's payment.
@@ -162,16 +161,20 @@ impl Engine {
             .await
     }
 
-    /// Sends the latest notice of a transaction once more, with the same bytes.
+    /// Sends the latest notice of a transaction once more, with the same bytes. A checkout that ended before anybody
+    /// tried to pay is told of by its own id.
     ///
     /// # Errors
     /// [`Error::Conflict`] when the shop named no address, or nothing was told yet.
-    pub async fn resend_notice(&self, scope: Scope, id: AttemptId) -> Result<(), Error> {
+    pub async fn resend_notice(&self, scope: Scope, id: Core) -> Result<(), Error> {
         let engine = self.clone();
         self.store
             .write(move |tx| {
-                present(tx, scope, id)?;
-                let notices = store::webhooks::notices_of(tx, scope, id.core(), TIMELINE_ROWS)?;
+                let checkout = store::checkouts::of_payment(tx, scope, PaymentId::from_core(id))?;
+                if checkout.is_none() {
+                    present(tx, scope, AttemptId::from_core(id))?;
+                }
+                let notices = store::webhooks::notices_of(tx, scope, id, TIMELINE_ROWS)?;
                 let Some(latest) = notices.last() else {
                     let message =
                         "No notice was sent for this transaction: its checkout has no ipnUrl, or nothing \

@@ -32,8 +32,7 @@ fn context(id: StorefrontId) -> String {
 }
 
 impl Engine {
-    /// Makes a site. Its secret is in the answer, and can be read again by [`Engine::regenerate_site_secret`] only
-    /// as a new one.
+    /// Makes a site. Its secret is in the answer and nowhere else; [`Engine::regenerate_site_secret`] makes another.
     pub async fn create_site(
         &self,
         scope: Scope,
@@ -160,15 +159,17 @@ impl Engine {
         Ok((site, kept))
     }
 
-    /// The secret of a site's notices. One that was made by another surface gets its first here.
+    /// The secret of a site's notices. One that was made by another surface gets its first here, unless somebody else
+    /// gives it one at this moment.
     pub(crate) fn site_secret(&self, tx: &mut Tx<'_>, id: StorefrontId) -> Result<String, Error> {
-        if let Some(sealed) = store::sites::secret(tx, id)? {
-            return String::from_utf8(self.vault.open(&context(id), &sealed)?)
-                .map_err(|_| Error::Internal("a site's secret is not text".to_owned()));
+        if store::sites::secret(tx, id)?.is_none() {
+            let sealed = self.vault.seal(&context(id), new_secret().as_bytes())?;
+            store::sites::set_first_secret(tx, id, &sealed)?;
         }
-        let secret = new_secret();
-        store::sites::set_secret(tx, id, &self.vault.seal(&context(id), secret.as_bytes())?)?;
-        Ok(secret)
+        let sealed = store::sites::secret(tx, id)?;
+        let sealed = sealed.ok_or_else(|| Error::Internal(format!("{id} has no row as a site")))?;
+        String::from_utf8(self.vault.open(&context(id), &sealed)?)
+            .map_err(|_| Error::Internal("a site's secret is not text".to_owned()))
     }
 
     fn audit_site(

@@ -417,29 +417,20 @@ impl Engine {
 
 /// What commands do.
 impl Engine {
-    /// Makes a global administrator: whoever is registered is one at once, with the passkeys that they have;
-    /// anybody else gets a token, which is in the answer and nowhere else.
-    pub async fn invite_global_admin(
-        &self,
-        email: &str,
-        name: &str,
-    ) -> Result<Option<(Invite, String)>, Error> {
+    /// Invites a global administrator: the token is in the answer and nowhere else. Whoever is registered with the
+    /// address needs it too, for nobody has shown that the address is theirs: an administrator of any organisation
+    /// may have registered it.
+    pub async fn invite_global_admin(&self, email: &str, name: &str) -> Result<(Invite, String), Error> {
         let (invite, token) = self.make_invite(email, name, Invitation::GlobalAdmin)?;
-        let (engine, digest) = (self.clone(), keys::digest(&token));
+        let (engine, row, digest) = (self.clone(), invite.clone(), keys::digest(&token));
         self.store
             .write(move |tx| {
-                if let Some(user) = store::users::by_email(tx, &invite.email)? {
-                    store::users::set_global_admin(tx, user.id)?;
-                    let detail = "a global administrator from now on";
-                    engine.audit_person(tx, AuditKind::RoleChanged, None, None, user.id, detail)?;
-                    return Ok(None);
-                }
-                engine.insert_invite(tx, None, &invite, &digest)?;
+                engine.insert_invite(tx, None, &row, &digest)?;
                 let detail = "as a global administrator";
-                engine.audit_person(tx, AuditKind::UserInvited, None, None, invite.id, detail)?;
-                Ok(Some((invite.clone(), token.clone())))
+                engine.audit_person(tx, AuditKind::UserInvited, None, None, row.id, detail)
             })
-            .await
+            .await?;
+        Ok((invite, token))
     }
 
     /// A token for somebody who lost their passkeys: the one registered with it takes the place of all others,

@@ -20,6 +20,7 @@ CREATE TABLE admin_keys (
     revoked_at BIGINT
 );
 CREATE INDEX admin_keys_by_merchant ON admin_keys (merchant, live, id);
+CREATE INDEX admin_keys_rotated ON admin_keys (old_until) WHERE old_until IS NOT NULL;
 
 -- providers: which of the merchant's providers payers are offered, in order; none: all that are enabled.
 -- webhook_secret: sealed; made when first needed. ipn_version: 1 or 2.

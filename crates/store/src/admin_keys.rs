@@ -121,6 +121,15 @@ pub fn rotate(
     Ok(())
 }
 
+/// Forgets up to `limit` old secrets whose time is over; how many.
+pub fn forget_ended(tx: &mut Tx<'_>, now: Timestamp, limit: i64) -> Result<u64, StoreError> {
+    tx.execute(
+        "UPDATE admin_keys SET old_digest = NULL, old_until = NULL WHERE id IN (SELECT id FROM admin_keys \
+         WHERE old_until IS NOT NULL AND old_until <= ?1 ORDER BY old_until LIMIT ?2)",
+        params![now, limit],
+    )
+}
+
 /// Ends a key; false when it had ended before.
 pub fn revoke(tx: &mut Tx<'_>, id: AdminKeyId, now: Timestamp) -> Result<bool, StoreError> {
     let sql = "UPDATE admin_keys SET revoked_at = ?1 WHERE id = ?2 AND revoked_at IS NULL";

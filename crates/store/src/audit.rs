@@ -184,12 +184,37 @@ const OWNED: &[(&str, &str, &str)] = &[
 
 /// To whom the object with this shown id belongs; `None` if there is none.
 pub fn owner(tx: &mut Tx<'_>, shown: &str) -> Result<Option<Scope>, StoreError> {
+    if let Some(core) = Core::parse_hex(shown) {
+        return owner_of_hex(tx, core);
+    }
     let Some((prefix, core)) = shown.split_once('_') else { return Ok(None) };
     let table = OWNED.iter().find(|(known, _, _)| *known == prefix);
     let (Some((_, table, id)), Some(core)) = (table, Core::parse_base62(core)) else { return Ok(None) };
     tx.opt(&select("merchant, live", &format!("{table} WHERE {id} = ?1")), params![core], |r| {
         Ok(Scope { merchant: r.next()?, mode: r.next()? })
     })
+}
+
+/// Tables whose objects the Admin API names by 24 hex digits, which do not say of what kind they are.
+const OWNED_BY_HEX: &[(&str, &str)] = &[
+    ("attempts", "id"),
+    ("payments", "id"),
+    ("customers", "id"),
+    ("storefronts", "id"),
+    ("providers", "id"),
+];
+
+fn owner_of_hex(tx: &mut Tx<'_>, core: Core) -> Result<Option<Scope>, StoreError> {
+    for (table, id) in OWNED_BY_HEX {
+        let rest = format!("{table} WHERE {id} = ?1");
+        let found = tx.opt(&select("merchant, live", &rest), params![core], |r| {
+            Ok(Scope { merchant: r.next()?, mode: r.next()? })
+        })?;
+        if found.is_some() {
+            return Ok(found);
+        }
+    }
+    Ok(None)
 }
 
 /// The newest entry's id, so that new ones sort behind it.

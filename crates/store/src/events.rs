@@ -53,10 +53,13 @@ pub fn insert(tx: &mut Tx<'_>, e: &Event) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Up to `limit` events about one object, oldest first.
+/// The latest `limit` events about one object, oldest first.
 pub fn of_object(tx: &mut Tx<'_>, scope: Scope, object: Core, limit: i64) -> Result<Vec<Event>, StoreError> {
-    let rest = "events WHERE object = ?1 AND merchant = ?2 AND live = ?3 ORDER BY id LIMIT ?4";
-    tx.all(&select(COLUMNS, rest), params![object, scope.merchant, scope.mode, limit], event)
+    let rest = "events WHERE object = ?1 AND merchant = ?2 AND live = ?3 ORDER BY id DESC LIMIT ?4";
+    let mut events =
+        tx.all(&select(COLUMNS, rest), params![object, scope.merchant, scope.mode, limit], event)?;
+    events.reverse();
+    Ok(events)
 }
 
 pub fn get(tx: &mut Tx<'_>, scope: Scope, id: EventId) -> Result<Option<Event>, StoreError> {

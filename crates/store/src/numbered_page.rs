@@ -13,9 +13,12 @@ pub struct NumberedQuery {
 #[derive(Clone, Debug)]
 pub struct NumberedPage<T> {
     pub data: Vec<T>,
-    /// Rows of all pages together.
+    /// Rows of all pages together, counted up to [`COUNTED`].
     pub total: i64,
 }
+
+/// Rows are counted up to here, to keep a list cheap: no page lies behind it.
+pub const COUNTED: i64 = 100_000;
 
 /// What a list shows: conditions that all hold, each with the parameter that it compares with.
 pub(crate) struct Conditions<'p> {
@@ -58,7 +61,11 @@ pub(crate) fn numbered<T>(
     map: impl FnMut(&mut Row<'_>) -> Result<T, StoreError>,
 ) -> Result<NumberedPage<T>, StoreError> {
     let Conditions { sql, mut params } = conditions;
-    let total = tx.one(&format!("SELECT COUNT(*) FROM {from} {sql}"), &params, |r| r.next())?;
+    params.push(Param::Int(COUNTED));
+    let count =
+        format!("SELECT COUNT(*) FROM (SELECT 1 FROM {from} {sql} LIMIT ?{}) AS counted", params.len());
+    let total = tx.one(&count, &params, |r| r.next())?;
+    params.pop();
     params.extend([Param::Int(query.limit), Param::Int(query.offset)]);
     let n = params.len();
     let page = format!("SELECT {columns} FROM {from} {sql} ORDER BY {order} LIMIT ?{} OFFSET ?{n}", n - 1);

@@ -25,6 +25,7 @@ fn provider(row: &mut Row<'_>) -> Result<Provider, StoreError> {
         created_at: row.next()?,
         updated_at: row.next()?,
     })
+    .map(|p: Provider| Provider { updated_at: p.updated_at.max(p.created_at), ..p })
 }
 
 /// Stores a provider with its sealed credentials, if it has any.

@@ -88,7 +88,7 @@ pub fn list(
         conditions.and("c.created_at >=", at.param());
     }
     if let Some(at) = &filter.to {
-        conditions.and("c.created_at <=", at.param());
+        conditions.and("c.created_at <", at.param());
     }
     if let Some(open) = &filter.open {
         conditions.and("c.open =", open.param());

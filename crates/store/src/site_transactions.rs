@@ -69,7 +69,7 @@ pub fn list(
         conditions.and("a.created_at >=", at.param());
     }
     if let Some(at) = &filter.to {
-        conditions.and("a.created_at <=", at.param());
+        conditions.and("a.created_at <", at.param());
     }
     if filter.site.is_some() || filter.client.is_some() {
         from.push_str(" JOIN payments p ON p.id = a.payment");

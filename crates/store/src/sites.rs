@@ -75,6 +75,13 @@ pub fn secret(tx: &mut Tx<'_>, id: StorefrontId) -> Result<Option<Vec<u8>>, Stor
     Ok(found.flatten())
 }
 
+/// Gives a site its first secret; one that it has by now stays.
+pub fn set_first_secret(tx: &mut Tx<'_>, id: StorefrontId, sealed: &[u8]) -> Result<(), StoreError> {
+    let sql = "UPDATE sites SET webhook_secret = ?1 WHERE storefront = ?2 AND webhook_secret IS NULL";
+    tx.execute(sql, params![sealed, id])?;
+    Ok(())
+}
+
 pub fn set_secret(tx: &mut Tx<'_>, id: StorefrontId, sealed: &[u8]) -> Result<(), StoreError> {
     tx.execute("UPDATE sites SET webhook_secret = ?1 WHERE storefront = ?2", params![sealed, id])?;
     Ok(())

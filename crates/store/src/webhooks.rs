@@ -284,6 +284,18 @@ pub fn notices_of(
     tx.all(&select(DELIVERY_COLUMNS, rest), params![object, scope.merchant, scope.mode, limit], delivery)
 }
 
+/// Whether a shop has taken a notice about this transaction that is newer than this event.
+pub fn newer_notice_delivered(
+    tx: &mut Tx<'_>,
+    scope: Scope,
+    object: Core,
+    event: EventId,
+) -> Result<bool, StoreError> {
+    let sql = "SELECT COUNT(*) FROM deliveries WHERE event IN (SELECT id FROM events WHERE object = ?1 \
+               AND merchant = ?2 AND live = ?3 AND id > ?4) AND kind = 'ipn' AND status = 'succeeded'";
+    Ok(tx.one(sql, params![object, scope.merchant, scope.mode, event], |r| r.next::<i64>())? > 0)
+}
+
 /// A delivery of a Gate service, as its operator looks for it.
 #[derive(Clone, Debug)]
 pub struct Callback {

@@ -42,7 +42,7 @@ impl Person {
     /// A global administrator.
     pub async fn global_admin(app: &TestApp, email: &str) -> Person {
         let invited = app.engine.invite_global_admin(email, "").await.expect("invited");
-        Person::register(app, &invited.expect("nobody has the address").1).await
+        Person::register(app, &invited.1).await
     }
 
     /// A member of an organisation whom this one invites.

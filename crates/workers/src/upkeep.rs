@@ -99,7 +99,11 @@ impl Upkeep {
 
     /// Rotated API keys whose overlap is over: revoked, so that a clock that goes back revives none.
     pub async fn ended_keys(self) {
-        let step = |engine: Engine| async move { Ok(engine.revoke_ended_keys().await? > 0) };
+        let step = |engine: Engine| async move {
+            let revoked = engine.revoke_ended_keys().await? > 0;
+            let forgotten = engine.forget_old_secrets().await? > 0;
+            Ok(revoked | forgotten)
+        };
         self.repeat("ended keys", Duration::from_secs(5), None, step).await;
     }
 

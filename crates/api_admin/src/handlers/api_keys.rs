@@ -10,16 +10,16 @@ use domain::id::AdminKeyId;
 use domain::limits::KEY_OVERLAP_US;
 use domain::scope::Mode;
 use domain::time::MICROS;
-use engine::admin_keys::{AdminKeyChanges, KeyOwner, NewAdminKey};
+use engine::admin_keys::{AdminKeyChanges, Ceiling, KeyOwner, NewAdminKey};
 use serde_json::json;
 use web::params::{Reader, echo};
 
 /// Scopes of one key.
 const SCOPES_MAX: usize = 100;
 
-/// Whose keys a request is about. Callers of all organisations may name the mode: their own says nothing about it.
+/// Whose keys a request is about. System keys may name the mode: their own says nothing about it.
 fn owner(request: &Organized, named: Option<Mode>) -> KeyOwner {
-    let mode = if request.identity.ceiling().is_none() { named } else { None };
+    let mode = if request.identity.is_system_key() { named } else { None };
     Some((request.scope.merchant, mode.unwrap_or(request.scope.mode)))
 }
 
@@ -52,6 +52,11 @@ fn grants(reader: &mut Reader<'_>, identity: &Identity) -> Result<Option<Vec<Gra
     Ok(Some(grants))
 }
 
+/// What the caller may do itself, for the engine to compare keys with.
+pub(super) fn ceiling(identity: &Identity) -> Ceiling {
+    identity.ceiling().map(<[Grant]>::to_vec)
+}
+
 /// `overlapSeconds`: for how long the old secret works on, in microseconds.
 pub(super) fn overlap(reader: &mut Reader<'_>) -> Result<i64, ApiError> {
     Ok(reader.integer("overlapSeconds", 0, KEY_OVERLAP_US / MICROS)?.unwrap_or(0) * MICROS)
@@ -73,8 +78,11 @@ pub(crate) async fn create(request: Organized) -> Result<Answer, ApiError> {
     let mut reader = request.params.reader();
     let name = reader.required_text("name", NAME_MAX)?;
     let named = mode(&mut reader, "mode")?;
-    if request.identity.ceiling().is_some() && named.is_some_and(|mode| mode != request.scope.mode) {
-        let message = format!("A key of {} mode makes keys of its own mode only.", request.scope.mode);
+    if !request.identity.is_system_key() && named.is_some_and(|mode| mode != request.scope.mode) {
+        let mode = request.scope.mode;
+        let message = format!(
+            "In {mode} mode only keys of {mode} mode are made. Use a key or a session of the other mode."
+        );
         return Err(ApiError::forbidden("mode_not_permitted", message).field("mode"));
     }
     let grants = grants(&mut reader, &request.identity)?.unwrap_or_default();
@@ -109,7 +117,10 @@ pub(crate) async fn update(request: Organized) -> Result<Answer, ApiError> {
         networks: networks(&mut reader, "ipWhitelist", NETWORKS_MAX)?,
     };
     let owner = owner(&request, mode(&mut reader, "mode")?);
-    let key = request.engine().change_admin_key(owner, request.by(), id, changes).await?;
+    let key = request
+        .engine()
+        .change_admin_key(owner, request.by(), ceiling(&request.identity), id, changes)
+        .await?;
     Answer::ok(render::api_key(&key))
 }
 
@@ -129,6 +140,9 @@ pub(crate) async fn rotate(request: Organized) -> Result<Answer, ApiError> {
     let id: AdminKeyId = request.id(1, "API key")?;
     let overlap = overlap(&mut request.params.reader())?;
     let owner = owner_by_query(&request)?;
-    let (key, text) = request.engine().rotate_admin_key(owner, request.by(), id, overlap).await?;
+    let (key, text) = request
+        .engine()
+        .rotate_admin_key(owner, request.by(), ceiling(&request.identity), id, overlap)
+        .await?;
     Answer::ok(render::api_key_with_text(&key, &text))
 }

@@ -1,5 +1,5 @@
 use crate::error::ApiError;
-use crate::input::{amount, currency, email, id, instant, metadata_change, new_metadata, required, url};
+use crate::input::{Side, amount, currency, email, id, metadata_change, new_metadata, required, side, url};
 use crate::render;
 use crate::request::{Answer, Scoped};
 use domain::id::{PaymentId, StorefrontId};
@@ -183,8 +183,8 @@ pub(crate) async fn list(request: Scoped) -> Result<Answer, ApiError> {
         site: id(&mut reader, "siteId")?,
         client: id(&mut reader, "clientId")?,
         external_reference: reader.text("externalReference", REFERENCE_MAX)?,
-        from: instant(&mut reader, "from")?,
-        to: instant(&mut reader, "to")?,
+        from: side(&mut reader, "from", Side::Start)?,
+        to: side(&mut reader, "to", Side::End)?,
         ..CheckoutFilter::default()
     };
     match reader.one_of("status", &["open", "completed", "expired", "cancelled", "canceled"])? {

@@ -4,7 +4,7 @@ use crate::error::ApiError;
 use crate::input::required;
 use crate::render;
 use crate::request::{Answer, Organized};
-use domain::access::Role;
+use domain::access::{Action, Role, allowed, catalogue};
 use domain::id::{Core, UserId};
 use domain::user::NAME_CHARS;
 use serde_json::{Value, json};
@@ -26,11 +26,25 @@ pub(crate) async fn list(request: Organized) -> Result<Answer, ApiError> {
 }
 
 /// The token is in this answer and nowhere else; whoever invites hands it over.
+/// A key makes nobody more than it is itself.
+fn check_role(request: &Organized, role: Role) -> Result<(), ApiError> {
+    let Some(own) = request.identity.ceiling() else { return Ok(()) };
+    let more = catalogue().into_iter().find(|grant| {
+        let action = grant.action.unwrap_or(Action::Execute);
+        role.allows(grant.resource, action) && !allowed(own, grant.resource, action)
+    });
+    more.map_or(Ok(()), |grant| {
+        let message = format!("The role {role} may do {grant}, which the key does not have itself.");
+        Err(ApiError::forbidden("insufficient_scope", message).field("role"))
+    })
+}
+
 pub(crate) async fn invite(request: Organized) -> Result<Answer, ApiError> {
     let mut reader = request.params.reader();
     let email = required(reader.raw_text("email", 512)?, "email")?;
     let name = reader.text("name", NAME_CHARS)?.unwrap_or_default();
     let role = role(&mut reader)?;
+    check_role(&request, role)?;
     let engine = request.engine();
     let what = (request.scope.merchant, role);
     let (invite, token) = engine.invite_member(request.by(), what, email.trim(), &name).await?;
@@ -42,6 +56,7 @@ pub(crate) async fn invite(request: Organized) -> Result<Answer, ApiError> {
 pub(crate) async fn change_role(request: Organized) -> Result<Answer, ApiError> {
     let id: UserId = request.id(1, "user")?;
     let role = role(&mut request.params.reader())?;
+    check_role(&request, role)?;
     let changed = request.engine().change_role(request.by(), request.scope.merchant, id, role).await?;
     Answer::ok(render::member(&changed))
 }

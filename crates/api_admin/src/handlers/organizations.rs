@@ -46,7 +46,7 @@ pub(crate) async fn get(request: Organized) -> Result<Answer, ApiError> {
 pub(crate) async fn update(request: Organized) -> Result<Answer, ApiError> {
     let mut reader = request.params.reader();
     let name = reader.text("name", NAME_MAX)?;
-    let support = if reader.has("supportEmail") {
+    let support = if reader.was_sent("supportEmail") {
         Some(email(&mut reader, "supportEmail")?.unwrap_or_default())
     } else {
         None

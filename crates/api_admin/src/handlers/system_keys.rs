@@ -1,4 +1,4 @@
-use super::api_keys::overlap;
+use super::api_keys::{ceiling, overlap};
 use crate::error::ApiError;
 use crate::input::{NAME_MAX, mode, networks};
 use crate::render;
@@ -44,7 +44,10 @@ pub(crate) async fn update(request: Global) -> Result<Answer, ApiError> {
         grants: None,
         networks: networks(&mut reader, "ipWhitelist", NETWORKS_MAX)?,
     };
-    let key = request.engine().change_admin_key(None, request.by(), id, changes).await?;
+    let key = request
+        .engine()
+        .change_admin_key(None, request.by(), ceiling(&request.identity), id, changes)
+        .await?;
     Answer::ok(render::api_key(&key))
 }
 
@@ -63,6 +66,9 @@ pub(crate) async fn revoke(request: Global) -> Result<Answer, ApiError> {
 pub(crate) async fn rotate(request: Global) -> Result<Answer, ApiError> {
     let id: AdminKeyId = request.id(0, "system key")?;
     let overlap = overlap(&mut request.params.reader())?;
-    let (key, text) = request.engine().rotate_admin_key(None, request.by(), id, overlap).await?;
+    let (key, text) = request
+        .engine()
+        .rotate_admin_key(None, request.by(), ceiling(&request.identity), id, overlap)
+        .await?;
     Answer::ok(render::api_key_with_text(&key, &text))
 }

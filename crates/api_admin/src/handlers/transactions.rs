@@ -1,5 +1,5 @@
 use crate::error::ApiError;
-use crate::input::{amount, currency, id, instant, metadata_change, new_metadata};
+use crate::input::{Side, amount, currency, id, metadata_change, new_metadata, side};
 use crate::render;
 use crate::request::{Answer, Scoped};
 use domain::id::AttemptId;
@@ -28,8 +28,8 @@ pub(crate) async fn list(request: Scoped) -> Result<Answer, ApiError> {
         checkout: id(&mut reader, "checkoutId")?,
         external_reference: reader.text("externalReference", 200)?,
         currency: currency(&mut reader, "currency")?,
-        from: instant(&mut reader, "from")?,
-        to: instant(&mut reader, "to")?,
+        from: side(&mut reader, "from", Side::Start)?,
+        to: side(&mut reader, "to", Side::End)?,
     };
     let found = request.engine().site_transactions(request.scope, filter, page.query()).await?;
     let rows = found.data.iter().map(render::transaction).collect();
@@ -70,6 +70,6 @@ pub(crate) async fn cancel(request: Scoped) -> Result<Answer, ApiError> {
 
 pub(crate) async fn retry_notice(request: Scoped) -> Result<Answer, ApiError> {
     let id: AttemptId = request.id(0, "transaction")?;
-    request.engine().resend_notice(request.scope, id).await?;
+    request.engine().resend_notice(request.scope, id.0).await?;
     Answer::ok(json!({ "id": id.0.hex(), "queued": true }))
 }

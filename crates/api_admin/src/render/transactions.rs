@@ -69,7 +69,7 @@ pub(crate) fn transaction(view: &SiteTransactionView) -> Value {
         "refundedAmount": attempt.amount_refunded,
         "refunds": refunds.iter().map(refund).collect::<Vec<_>>(),
         "chargebacks": [],
-        "fee": if attempt.amount_captured > 0 { attempt.fee } else { 0 },
+        "fee": if attempt.amount_captured > 0 { payment.fee } else { 0 },
         "paymentMethod": method(&attempt.method),
         "failure": attempt.decline.as_ref().map(|d| json!({ "code": d.code, "message": d.message })),
         "externalReference": site.as_ref().and_then(|s| s.external_reference.as_ref()),

@@ -126,6 +126,18 @@ testkit::on_both_engines! {
         send(Some("application/json; charset=UTF-8"), good).await.expect(201);
     }
 
+    async fn nothing_of_a_body_stands_in_the_address(db) {
+        let app = TestApp::start(&db).await;
+        let office = Office::open(&app).await;
+        let card = "paymentMethod[type]=card&paymentMethod[card][number]=4242424242424242";
+        let answer = office.browser(axum::http::Method::POST, &format!("/transactions/create?{card}"), None).await;
+        let message = refused(answer, 400, "parameter_in_query");
+        assert!(!message.contains("4242"), "{message}");
+        refused(office.post("/providers?type=sandbox", &json!({})).await, 400, "parameter_in_query");
+        let once = office.post_once("k", "/sites", &json!({ "name": "x" })).await;
+        refused(once, 400, "idempotency_not_supported");
+    }
+
     async fn payers_cards_that_cannot_be(db) {
         let app = TestApp::start(&db).await;
         let office = Office::open(&app).await;

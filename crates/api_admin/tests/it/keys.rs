@@ -65,6 +65,20 @@ testkit::on_both_engines! {
         refused(ask(&[]).await, 422, "scopes_missing");
         let live = json!({ "name": "x", "mode": "live", "scopes": ["checkout:create"] });
         refused(office.as_key(&narrow, Method::POST, &path, Some(&live)).await, 403, "mode_not_permitted");
+        // Nor does it get the secret of a key that may do more, or loosen it.
+        let strong = office.post(&path, &json!({ "name": "strong", "scopes": ["checkout:*"] })).await.expect(201);
+        let strong = format!("{path}/{}", text(&strong["id"]));
+        let handler = office.key_with(&office.organization, "test", &["api_key:*", "user:*"]).await;
+        let changed = json!({ "ipWhitelist": [] });
+        refused(office.as_key(&handler, Method::PUT, &strong, Some(&changed)).await, 403, "insufficient_scope");
+        let rotate = format!("{strong}/rotate");
+        refused(office.as_key(&handler, Method::POST, &rotate, Some(&json!({}))).await, 403, "insufficient_scope");
+        let users = format!("/organizations/{}/users", office.organization);
+        for role in ["admin", "support", "viewer"] {
+            let invited = json!({ "email": "me@example.com", "role": role });
+            refused(office.as_key(&handler, Method::POST, &users, Some(&invited)).await, 403, "insufficient_scope");
+        }
+        office.post(&users, &json!({ "email": "me@example.com", "role": "admin" })).await.expect(201);
         // System keys are made by those who administer the instance.
         refused(office.post("/system/api-keys", &json!({ "name": "x" })).await, 403, "not_permitted");
         let made = office.as_key(&office.system_key, Method::POST, "/system/api-keys", Some(&json!({ "name": "x" }))).await;
@@ -72,6 +86,14 @@ testkit::on_both_engines! {
         office.as_key(&system, Method::GET, "/organizations", None).await.expect(200);
         let unnamed = refused(office.as_key(&system, Method::GET, "/sites", None).await, 403, "organization_not_named");
         assert!(unnamed.contains("X-Organization-ID"), "{unnamed}");
+        for nobody in ["000000000000000000000000", "65f000000000000000000001", "x"] {
+            let request = Request::post("/api/v1/sites")
+                .header(header::AUTHORIZATION, format!("Bearer {system}"))
+                .header("X-Organization-ID", nobody)
+                .header(header::CONTENT_TYPE, "application/json");
+            let answer = app.admin(request.body(Body::from(r#"{"name":"x"}"#)).expect("a request")).await;
+            refused(answer, 404, "not_found");
+        }
     }
 
     async fn no_other_text_is_a_key(db) {

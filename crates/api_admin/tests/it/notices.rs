@@ -141,4 +141,36 @@ testkit::on_both_engines! {
         assert_eq!(figure(&app, "SELECT COUNT(*) FROM deliveries").await, 2);
         workers.stop().await;
     }
+
+    async fn an_older_status_is_not_sent_after_a_newer_one(db) {
+        let app = TestApp::start(&db).await;
+        let office = Office::open(&app).await;
+        let receiver = Receiver::start().await;
+        receiver.answer_with(&[500]);
+        let workers = work(&app);
+        let checkout = office.checkout(&json!({ "ipnUrl": receiver.url, "email": "jo@example.com" })).await.expect(200);
+        let body = json!({
+            "sessionPublicId": checkout["sessionPublicId"],
+            "paymentMethod": { "type": "sepa_debit", "name": "Jo Doe", "iban": "DE89370400440532013000" },
+        });
+        let pending = office.browser(http::Method::POST, "/transactions/create", Some(&body)).await.expect(200);
+        assert_eq!(pending["statusCode"], 0, "{pending}");
+        until(&app, "SELECT COUNT(*) FROM deliveries WHERE attempts = 1 AND status = 'pending'", 1).await;
+        // The bank answers; its notice arrives.
+        let due = |tx: &mut Tx<'_>| tx.execute("UPDATE jobs SET due_at = 0, claimed_until = 0", &[]);
+        let settled = |tx: &mut Tx<'_>| tx.execute("UPDATE sandbox_charges SET settles_at = 1 WHERE settles_at IS NOT NULL", &[]);
+        app.store.write::<_, StoreError, _>(settled).await.expect("settled");
+        app.store.write::<_, StoreError, _>(due).await.expect("made due");
+        app.run_due().await;
+        until(&app, "SELECT COUNT(*) FROM deliveries WHERE status = 'succeeded'", 1).await;
+        let again = |tx: &mut Tx<'_>| {
+            tx.wake(Wake::Deliveries);
+            tx.execute("UPDATE deliveries SET due_at = 0 WHERE status = 'pending'", &[])
+        };
+        app.store.write::<_, StoreError, _>(again).await.expect("made due");
+        until(&app, "SELECT COUNT(*) FROM deliveries WHERE status = 'failed'", 1).await;
+        let told: Vec<i64> = receiver.received().iter().filter_map(|r| r.json()["status"].as_i64()).collect();
+        assert_eq!(told, [0, 1], "the shop would take a paid order back");
+        workers.stop().await;
+    }
 }

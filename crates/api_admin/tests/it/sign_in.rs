@@ -281,7 +281,7 @@ testkit::on_both_engines! {
         let sites = with(cookie, &office.organization).get("/sites").await.expect(200);
         assert!(has(&sites, &office.site) && !has(&sites, &other.site), "the header wins: {sites}");
         let forged = format!("selectedOrganization={}", third.organization);
-        refused(with(forged, "").get("/sites").await, 404, "not_found");
+        refused(with(forged, "").get("/sites").await, 403, "organization_not_named");
         refused(with(String::new(), &third.organization).get("/sites").await, 404, "not_found");
         assert_eq!(root.get("/organizations").await.expect(200)["total"].as_i64().map(|n| n >= 3), Some(true));
         refused(ada.ask(Method::POST, "/organizations", Some(&json!({ "name": "x" }))).await, 403, "not_permitted");

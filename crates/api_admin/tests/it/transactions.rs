@@ -51,6 +51,9 @@ testkit::on_both_engines! {
         };
         let (paid, _) = pay(VISA).await;
         let (declined, checkout) = pay(DECLINED).await;
+        refused(office.post(&format!("/transactions/{declined}/cancel"), &json!({})).await, 409, "transaction_ended");
+        let still = office.get(&format!("/checkouts/{}", text(&checkout["id"]))).await.expect(200);
+        assert_eq!(still["status"], "open");
         let (waiting, _) = pay(CHALLENGED).await;
         let refund = async |id: &str, body: Value| office.post(&format!("/transactions/{id}/refund"), &body).await;
         for (id, body, status, code) in [
@@ -62,7 +65,7 @@ testkit::on_both_engines! {
         ] {
             refused(refund(id, body).await, status, code);
         }
-        refused(office.post(&format!("/transactions/{paid}/cancel"), &json!({})).await, 409, "unexpected_state");
+        refused(office.post(&format!("/transactions/{paid}/cancel"), &json!({})).await, 409, "transaction_ended");
         let second = text(&office.pay(&checkout, VISA).await.expect(200)["id"]);
         refused(office.post(&format!("/transactions/{declined}/cancel"), &json!({})).await, 409, "transaction_ended");
         refund(&second, json!({})).await.expect(200);

@@ -206,7 +206,8 @@ pub fn event(urls: &Urls, v: &EventView) -> Value {
         "data": data,
         "livemode": e.scope.mode.is_live(),
         "pending_webhooks": v.pending_deliveries,
-        "request": { "id": e.request, "idempotency_key": e.idempotency_key },
+        // Surfaces set their keys apart by leading spaces, which the client never sent.
+        "request": { "id": e.request, "idempotency_key": e.idempotency_key.as_deref().map(str::trim_start) },
         "type": e.event_type.as_str(),
     })
 }

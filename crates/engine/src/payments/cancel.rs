@@ -7,7 +7,8 @@ use crate::provider::Step;
 use crate::view::{Outcome, Snapshot, View, payment_view};
 use domain::event::EventType;
 use domain::id::{PaymentId, TypedId};
-use domain::payment::{self, CancelStep, CancellationReason, OperationKind};
+use domain::payment::{self, CancelStep, CancellationReason, OperationKind, Payment};
+use store::Tx;
 
 impl Engine {
     /// Cancels a payment that has not been captured; an authorisation is voided at the provider.
@@ -17,9 +18,21 @@ impl Engine {
         id: PaymentId,
         reason: Option<CancellationReason>,
     ) -> Result<Reply, Error> {
+        self.cancel_payment_if(call, id, reason, |_, _| Ok(())).await
+    }
+
+    /// The same if `check` agrees, under the payment's lock.
+    pub(crate) async fn cancel_payment_if(
+        &self,
+        call: &Call,
+        id: PaymentId,
+        reason: Option<CancellationReason>,
+        check: impl Fn(&mut Tx<'_>, &Payment) -> Result<(), Error> + Send + 'static,
+    ) -> Result<Reply, Error> {
         self.drive(call, move |engine, tx, call| {
             let scope = call.caller.scope;
             let mut payment = lock(tx, scope, id)?;
+            check(tx, &payment)?;
             let now = engine.object_time(tx, scope, payment.clock)?;
             let waiting = payment.next_action.is_some().then_some(payment.latest_attempt).flatten();
             let step = match payment::begin_cancel(&mut payment, reason, now) {

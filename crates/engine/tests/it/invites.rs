@@ -181,11 +181,15 @@ testkit::on_both_engines! {
     async fn the_operator_makes_global_administrators(db) {
         let app = TestApp::start(&db).await;
         let (_, ada) = organisation(&app).await;
-        assert!(app.engine.invite_global_admin(ADA, "").await.expect("made").is_none(), "she is registered");
+        let (_, token) = app.engine.invite_global_admin(ADA, "").await.expect("a token");
+        let before = caller(&app, &ada.access_token).await.expect("signed in");
+        assert!(!before.global_admin, "nobody has shown that the address is hers");
+        let begun = app.engine.begin_registration(&token, Some(&before), REQUEST).await.expect("taken up");
+        assert!(!matches!(begun, Begun::Registration(_)), "with the passkeys that she has");
         assert!(caller(&app, &ada.access_token).await.is_some_and(|caller| caller.global_admin));
         let (admins, invites) = app.engine.global_admins().await.expect("listed");
         assert_eq!((admins.len(), invites.len()), (2, 0));
-        app.engine.invite_global_admin("new@example.com", "New").await.expect("invited").expect("a token");
+        app.engine.invite_global_admin("new@example.com", "New").await.expect("invited");
         assert_eq!(app.engine.global_admins().await.expect("listed").1.len(), 1);
         for (email, name) in [("", "x"), ("new", "x"), ("new@example.com", "a\nb")] {
             assert!(matches!(app.engine.invite_global_admin(email, name).await, Err(Error::Invalid { .. })), "{email} {name}");

@@ -29,7 +29,7 @@ testkit::on_both_engines! {
         }
         // Those that do not count signatures say 0 always.
         let mut plain = Authenticator { counts: false, ..Authenticator::default() };
-        let invited = app.engine.invite_global_admin("bob@example.com", "").await.expect("invited").expect("a token");
+        let invited = app.engine.invite_global_admin("bob@example.com", "").await.expect("invited");
         let begun = app.engine.begin_registration(&invited.1, None, REQUEST).await.expect("begun");
         let engine::users::Begun::Registration(challenge) = begun else { panic!("no challenge") };
         let answer = plain.create(&challenge);

@@ -39,7 +39,7 @@ pub async fn register(app: &TestApp, token: &str) -> (Authenticator, SignedIn) {
 /// A global administrator.
 pub async fn global_admin(app: &TestApp, email: &str) -> (Authenticator, SignedIn) {
     let invited = app.engine.invite_global_admin(email, "Root").await.expect("invited");
-    register(app, &invited.expect("a token").1).await
+    register(app, &invited.1).await
 }
 
 /// A member of an organisation, invited by somebody.

@@ -63,7 +63,8 @@ pub(crate) async fn run(command: Command) -> anyhow::Result<ExitCode> {
 /// The token alone goes to standard output.
 fn hand_over(invite: &Invite, token: &str) {
     eprintln!(
-        "Whoever has this token can register a passkey for {} until {} UTC, once. It is not shown again.",
+        "Whoever has this token can register a passkey for {} until {} UTC, once, or take it up signed in if registered \
+         already. It is not shown again.",
         invite.email,
         show_time(invite.expires_at)
     );
@@ -72,13 +73,9 @@ fn hand_over(invite: &Invite, token: &str) {
 
 async fn invite(flags: InviteFlags) -> anyhow::Result<()> {
     let office = Office::open_or_make(&flags.storage.load()?).await?;
-    match office.engine.invite_global_admin(&flags.email, &flags.name).await.map_err(refused)? {
-        Some((invite, token)) => hand_over(&invite, &token),
-        None => eprintln!(
-            "{} is registered, and a global administrator from the next request on, with the passkeys they have.",
-            flags.email
-        ),
-    }
+    let invited = office.engine.invite_global_admin(&flags.email, &flags.name).await;
+    let (invite, token) = invited.map_err(refused)?;
+    hand_over(&invite, &token);
     office.close().await;
     Ok(())
 }
