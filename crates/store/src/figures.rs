@@ -101,13 +101,12 @@ pub fn read_batch(
             })?;
         }
         Source::Failures => {
-            let sql = failures("AND id < ?2 ORDER BY id LIMIT ?3", "");
-            for failure in tx.all(&sql, within, failure)? {
-                batch.rows += 1;
-                batch.upto = failure.event.0;
-                let key = (failure.scope.merchant, failure.scope.mode, failure.key);
-                add(batch.sums.entry(key).or_default(), &Figures::FAILURE)?;
-            }
+            let rows = tx.all(&failures("AND id < ?2 ORDER BY id LIMIT ?3"), within, failure)?;
+            batch.rows = rows.len();
+            batch.upto = rows.last().map_or(after, |f| f.event.0);
+            add_failures(tx, &rows, |scope, key| {
+                add(batch.sums.entry((scope.merchant, scope.mode, key)).or_default(), &Figures::FAILURE)
+            })?;
         }
     }
     Ok((batch.rows > 0).then_some(batch))
@@ -289,38 +288,57 @@ fn tail(
             add_money(tx, &rows, |_, key, figures| visit(key, figures))?;
         }
         Source::Failures => {
-            let sql = failures("ORDER BY id LIMIT ?2", "WHERE a.merchant = ?3 AND a.live = ?4");
-            for failure in tx.all(&sql, within, failure)? {
-                visit(failure.key, &Figures::FAILURE)?;
-            }
+            let young = failures("ORDER BY id LIMIT ?2");
+            let sql =
+                select(FAILURE_COLUMNS, &format!("({young}) AS young WHERE merchant = ?3 AND live = ?4"));
+            let rows = tx.all(&sql, within, failure)?;
+            add_failures(tx, &rows, |_, key| visit(key, &Figures::FAILURE))?;
         }
     }
     Ok(edge.map(id_instant))
 }
 
-/// A refused attempt, as its event tells of it.
+/// An event that tells of a refused attempt.
 struct Failure {
     event: EventId,
     scope: Scope,
-    key: FiguresKey,
+    attempt: Core,
+    at: Timestamp,
 }
 
-/// Refused attempts whose event is behind `?1` and fits `rest`, narrowed by `only`.
-fn failures(rest: &str, only: &str) -> String {
-    let of = format!(
-        "(SELECT id, object, created_at FROM events WHERE type = 'charge.failed' AND id > ?1 {rest}) e"
-    );
-    select(
-        "e.id, a.merchant, a.live, e.created_at, a.currency, a.provider",
-        &format!("{of} JOIN attempts a ON a.id = e.object {only} ORDER BY e.id"),
-    )
+const FAILURE_COLUMNS: &str = "id, merchant, live, object, created_at";
+
+/// Events of refused attempts behind `?1` that fit `rest`.
+fn failures(rest: &str) -> String {
+    select(FAILURE_COLUMNS, &format!("events WHERE type = 'charge.failed' AND id > ?1 {rest}"))
 }
 
 fn failure(r: &mut Row<'_>) -> Result<Failure, StoreError> {
     let (event, merchant, mode) = (r.next()?, r.next()?, r.next()?);
-    let at: Timestamp = r.next()?;
-    let key = FiguresKey { day: Date::of_instant(at), currency: r.next()?, provider: r.next()? };
-    Ok(Failure { event, scope: Scope { merchant, mode }, key })
+    Ok(Failure { event, scope: Scope { merchant, mode }, attempt: r.next()?, at: r.next()? })
+}
+
+/// Visits what refused attempts add to figures. Attempts are asked for by their ids, and not joined: a database without
+/// statistics would look through all that a merchant has for the few that are wanted.
+fn add_failures(
+    tx: &mut Tx<'_>,
+    rows: &[Failure],
+    mut visit: impl FnMut(Scope, FiguresKey) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
+    for chunk in rows.chunks(IDS) {
+        let mut attempts = HashMap::with_capacity(chunk.len());
+        let ids = chunk.iter().map(|f| f.attempt).collect();
+        by_id(tx, "SELECT id, currency, provider FROM attempts WHERE id IN", ids, |id, r| {
+            attempts.insert(id, (r.next()?, r.next()?));
+            Ok(())
+        })?;
+        for f in chunk {
+            let lost = || StoreError::Defect(format!("{} is about no attempt", f.event));
+            let (currency, provider) = attempts.get(&f.attempt).copied().ok_or_else(lost)?;
+            visit(f.scope, FiguresKey { day: Date::of_instant(f.at), currency, provider })?;
+        }
+    }
+    Ok(())
 }
 
 /// Visits what balance transactions add to figures.
@@ -352,35 +370,37 @@ fn providers(
     let attempts = rows.iter().filter_map(|b| AttemptId::parse(&b.source)).map(TypedId::core).collect();
     let refunds = rows.iter().filter_map(|b| RefundId::parse(&b.source)).map(TypedId::core).collect();
     let mut found = HashMap::with_capacity(rows.len());
-    by_id(tx, "SELECT id, provider FROM attempts WHERE id IN", attempts, |id, provider| {
-        found.insert(AttemptId(id).to_string(), provider);
+    by_id(tx, "SELECT id, provider FROM attempts WHERE id IN", attempts, |id, r| {
+        found.insert(AttemptId(id).to_string(), r.next()?);
+        Ok(())
     })?;
     by_id(
         tx,
         "SELECT r.id, a.provider FROM refunds r JOIN attempts a ON a.id = r.attempt WHERE r.id IN",
         refunds,
-        |id, provider| {
-            found.insert(RefundId(id).to_string(), provider);
+        |id, r| {
+            found.insert(RefundId(id).to_string(), r.next()?);
+            Ok(())
         },
     )?;
     Ok(found)
 }
 
-/// Runs a query for up to [`IDS`] ids. One text for any number of them, so that it is prepared once: places
+/// Runs a query for up to [`IDS`] ids and visits its rows, each behind its id. One text for any number of them, so that it is prepared once: places
 /// that are left have the last id again.
 fn by_id(
     tx: &mut Tx<'_>,
     sql: &str,
     mut ids: Vec<Core>,
-    mut found: impl FnMut(Core, ProviderId),
+    mut found: impl FnMut(Core, &mut Row<'_>) -> Result<(), StoreError>,
 ) -> Result<(), StoreError> {
     let Some(last) = ids.last().copied() else { return Ok(()) };
     ids.resize(IDS, last);
     let markers = (1..=IDS).map(|n| format!("?{n}")).collect::<Vec<_>>().join(", ");
     let params: Vec<Param<'_>> = ids.iter().map(ToParam::param).collect();
     tx.each(&format!("{sql} ({markers})"), &params, |r| {
-        found(r.next()?, r.next()?);
-        Ok(())
+        let id = r.next()?;
+        found(id, r)
     })
 }
 
