@@ -74,6 +74,11 @@ impl Place {
         (self.demo_value("gate_service"), self.demo_value("gate_secret"))
     }
 
+    /// The demo's key of the whole instance.
+    pub fn system_key(&self) -> String {
+        self.demo_value("system_key")
+    }
+
     fn demo_value(&self, name: &str) -> String {
         let file = self.data_dir.join("demo-keys.txt");
         let text = std::fs::read_to_string(&file).expect("the demo keeps its keys");
