@@ -4,7 +4,7 @@ use crate::process::{Gateway, PATIENCE, Place, program, run, run_on, run_within,
 use crate::wire::Client;
 
 /// Every command there is.
-const COMMANDS: [&str; 41] = [
+const COMMANDS: [&str; 47] = [
     "",
     "serve",
     "migrate",
@@ -17,6 +17,12 @@ const COMMANDS: [&str; 41] = [
     "system-keys create",
     "system-keys list",
     "system-keys revoke",
+    "admins",
+    "admins invite",
+    "admins list",
+    "admins recover",
+    "admins disable",
+    "admins enable",
     "merchants",
     "merchants create",
     "merchants list",
