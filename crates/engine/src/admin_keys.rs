@@ -271,8 +271,13 @@ impl Engine {
         Ok((key, text))
     }
 
-    /// Ends a key at once. Ending it twice changes nothing.
-    pub async fn revoke_admin_key(&self, owner: KeyOwner, by: By, id: AdminKeyId) -> Result<AdminKey, Error> {
+    /// Ends a key at once. Ending it twice changes nothing. `by`: `None` is the operator's command.
+    pub async fn revoke_admin_key(
+        &self,
+        owner: KeyOwner,
+        by: Option<By>,
+        id: AdminKeyId,
+    ) -> Result<AdminKey, Error> {
         let engine = self.clone();
         let key = self
             .store
@@ -281,7 +286,7 @@ impl Engine {
                 let now = engine.now();
                 if store::admin_keys::revoke(tx, id, now)? {
                     let detail = format!("key {:?}", key.name);
-                    engine.audit_admin_key(tx, Some(&by), AuditKind::KeyRevoked, &key, detail)?;
+                    engine.audit_admin_key(tx, by.as_ref(), AuditKind::KeyRevoked, &key, detail)?;
                     return Ok(AdminKey { revoked_at: Some(now), ..key });
                 }
                 Ok::<_, Error>(key)

@@ -45,6 +45,7 @@ pub(crate) fn router() -> Router<App> {
         .route("/{code}", get(show).post(pay))
         .route("/{code}/cancel", post(cancel))
         .route("/{code}/status", get(status))
+        .route("/{code}/brand.css", get(crate::brand::show))
         .route("/{code}/simulated/{challenge}", get(show_simulated).post(answer_simulated));
     Router::new().nest("/payment", page.clone()).nest("/checkout", page)
 }
@@ -82,7 +83,7 @@ impl Fields {
 }
 
 /// A code that may exist. Others are not looked up.
-fn plausible(code: String) -> Option<String> {
+pub(crate) fn plausible(code: String) -> Option<String> {
     let fits = !code.is_empty() && code.len() <= CODE_MAX;
     (fits && code.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')).then_some(code)
 }
@@ -119,7 +120,7 @@ fn home(view: &CheckoutView, locale: Locale) -> String {
 const MISSES: Tier = Tier { per_minute: 30, per_second: 5, burst: 30 };
 
 /// There is no such page. Whoever guesses is slowed down.
-fn missed(app: &App, extensions: &Extensions, id: &str) -> Response {
+pub(crate) fn missed(app: &App, extensions: &Extensions, id: &str) -> Response {
     let mut key = address_key(extensions);
     // Not the bucket of requests to the API.
     key[0] ^= 0xa5;
@@ -134,7 +135,7 @@ fn missed(app: &App, extensions: &Extensions, id: &str) -> Response {
 }
 
 /// The page for an error of the engine; nothing was charged by the request that met it.
-fn refusal(app: &App, extensions: &Extensions, error: &Error, id: &str) -> Response {
+pub(crate) fn refusal(app: &App, extensions: &Extensions, error: &Error, id: &str) -> Response {
     match error {
         Error::NotFound { .. } => missed(app, extensions, id),
         Error::Store(store) if store.is_passing() => {

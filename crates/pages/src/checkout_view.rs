@@ -89,6 +89,7 @@ fn with_checkout<T>(
         address: Address::of(&view.checkout.code),
         locale: shown.locale,
         merchant_name: &view.shop_name,
+        branded: crate::brand::has_sheet(&view.branding),
         test_mode: !view.scope.mode.is_live(),
         currency: payment.currency,
         amount: payment.amount,

@@ -9,16 +9,16 @@
 //! first.
 
 mod assets;
+mod brand;
 mod challenge;
 pub mod checkout;
 mod checkout_routes;
 mod checkout_view;
+mod contrast;
 mod return_url;
 pub mod routes;
 mod security_headers;
 
-#[cfg(test)]
-mod contrast;
 #[cfg(test)]
 mod html_audit;
 

@@ -2,8 +2,10 @@
 
 use axum::body::Body;
 use axum::http::Request;
+use serde_json::json;
 use std::net::{IpAddr, SocketAddr};
 use testkit::gate::Shop;
+use testkit::office::{Office, text};
 use testkit::{Answer, AppOptions, TestApp, form_body};
 use web::card_testing::Settings;
 
@@ -62,6 +64,36 @@ testkit::on_both_engines! {
         send_card(&app, "198.51.100.7", &uuid, "third", PAYS).await;
         assert_eq!(shop.status(&uuid).await["operations"].as_array().map(Vec::len), Some(2));
         app.assert_books().await;
+    }
+
+    async fn a_site_shows_its_colour_and_nothing_else_of_its_own(db) {
+        let app = TestApp::start(&db).await;
+        let office = Office::open(&app).await;
+        let get = async |path: String| app.page(Request::get(path).body(Body::empty()).expect("a request")).await;
+        let checkout = office.checkout(&json!({ "items": [{ "name": "Mug <i>", "unitPrice": 5000 }, { "unitPrice": -100 }] })).await.expect(200);
+        let page = format!("/checkout/{}", text(&checkout["shortCode"]));
+        let sheet = format!("{page}/brand.css");
+        assert!(!get(page.clone()).await.text.contains("brand.css"), "a site without a colour");
+        assert_eq!(get(sheet.clone()).await.text, "");
+
+        let logo = "https://shop.example/logo.png";
+        let branding = json!({ "branding": { "primaryColor": "#0a6f4e", "logo": logo } });
+        office.put(&format!("/sites/{}", office.site), &branding).await.expect(200);
+        let shown = get(page.clone()).await;
+        assert!(shown.text.contains(&format!("<link rel=\"stylesheet\" href=\"{sheet}\">")), "{}", shown.text);
+        assert!(!shown.text.contains(logo) && !shown.text.contains("0a6f4e"), "{}", shown.text);
+        assert!(shown.text.contains("Mug") && !shown.text.contains("<i>"), "{}", shown.text);
+        let css = get(sheet.clone()).await;
+        assert_eq!((css.status.as_u16(), css.header("content-type")), (200, Some("text/css; charset=utf-8")));
+        for (name, value) in [("cache-control", "no-store"), ("x-content-type-options", "nosniff"), ("cross-origin-resource-policy", "same-origin")] {
+            assert_eq!(css.header(name), Some(value), "{name}");
+        }
+        assert!(css.text.contains("--brand:#0a6f4e") && !css.text.contains("url("), "{}", css.text);
+        // One that cannot be read in one scheme is used in the other alone.
+        office.put(&format!("/sites/{}", office.site), &json!({ "branding": { "primaryColor": "#ffd500" } })).await.expect(200);
+        let yellow = get(sheet).await.text;
+        assert!(yellow.contains("dark") && !yellow.contains("light"), "{yellow}");
+        assert_eq!(get("/checkout/nosuchcode/brand.css".to_owned()).await.status, 404);
     }
 
     async fn forms_of_other_sites_pay_nothing(db) {

@@ -1,6 +1,8 @@
 //! The command line.
 
-use crate::commands::{admins, audit, callbacks, doctor, fees, keys, ledger, merchants, migrate, services};
+use crate::commands::{
+    admins, audit, callbacks, doctor, fees, keys, ledger, merchants, migrate, services, system_keys,
+};
 use crate::config::{Config, ConfigError, Sources};
 use crate::logging::{self, LogFormat};
 use crate::serve;
@@ -35,6 +37,9 @@ enum Command {
     /// Make, list, rotate and revoke API keys
     #[command(subcommand)]
     Keys(keys::Command),
+    /// Make, list and revoke keys that administer the whole instance over the Admin API
+    #[command(subcommand)]
+    SystemKeys(system_keys::Command),
     /// Make, list and configure merchants
     #[command(subcommand)]
     Merchants(merchants::Command),
@@ -292,6 +297,7 @@ async fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Serve(_) => Ok(ExitCode::SUCCESS),
         Command::Migrate(flags) => migrate::run(&flags.load()?).await,
         Command::Keys(command) => keys::run(command).await,
+        Command::SystemKeys(command) => system_keys::run(command).await,
         Command::Merchants(command) => merchants::run(command).await,
         Command::Admins(command) => admins::run(command).await,
         Command::Services(command) => services::run(command).await,

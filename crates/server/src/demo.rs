@@ -10,6 +10,7 @@ use domain::merchant::KeyKind;
 use domain::rate::TierName;
 use domain::scope::{Mode, Scope};
 use engine::Engine;
+use engine::admin_keys::{NewAdminKey, system_grants};
 use engine::merchants::ModeChanges;
 use std::fmt::Write;
 use std::io;
@@ -18,6 +19,7 @@ use std::path::{Path, PathBuf};
 const FILE: &str = "demo-keys.txt";
 const NAME: &str = "Demo shop";
 const TOKEN: &str = "demo";
+const SYSTEM_KEY: &str = "demo";
 
 /// The demo merchant with its test keys.
 #[derive(Clone)]
@@ -28,6 +30,8 @@ pub struct DemoShop {
     /// Its service on Gate, with the secret that signs.
     pub service: i64,
     pub gate_secret: String,
+    /// A key of the whole instance, for the Admin API.
+    pub system_key: String,
     pub tier: TierName,
     /// Where the keys are kept.
     pub file: PathBuf,
@@ -48,6 +52,8 @@ struct Keys {
     publishable: String,
     /// Not in files of versions without Gate.
     gate: Option<GateKey>,
+    /// Not in files of versions without the Admin API.
+    system: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,6 +75,7 @@ fn parse(text: &str) -> Option<Keys> {
             .and_then(|n| n.parse().ok())
             .zip(value("gate_secret"))
             .map(|(service, secret)| GateKey { service, secret }),
+        system: value("system_key"),
     })
 }
 
@@ -80,6 +87,9 @@ fn write_out(keys: &Keys) -> String {
     );
     if let Some(gate) = &keys.gate {
         let _ = writeln!(text, "gate_service={}\ngate_secret={}", gate.service, gate.secret);
+    }
+    if let Some(system) = &keys.system {
+        let _ = writeln!(text, "system_key={system}");
     }
     text
 }
@@ -107,6 +117,14 @@ pub async fn prepare(engine: &Engine, data_dir: &Path, tier: Option<TierName>) -
         }
     };
     keys.gate = Some(gate.clone());
+    let system = match &keys.system {
+        Some(system) if system_still_good(engine, system).await? => system.clone(),
+        _ => {
+            written = false;
+            make_system_key(engine).await?
+        }
+    };
+    keys.system = Some(system.clone());
     if !written {
         let written = data_dir::write_private(&file, &write_out(&keys));
         written.with_context(|| format!("{} cannot be written", file.display()))?;
@@ -125,6 +143,7 @@ pub async fn prepare(engine: &Engine, data_dir: &Path, tier: Option<TierName>) -
         publishable_key: keys.publishable,
         service: gate.service,
         gate_secret: gate.secret,
+        system_key: system,
         tier,
         file,
     })
@@ -148,6 +167,30 @@ async fn gate_still_good(engine: &Engine, merchant: MerchantId, gate: &GateKey) 
     let scope = Scope { merchant, mode: Mode::Test };
     Ok(service
         .is_some_and(|s| s.storefront.scope == scope && s.tokens.iter().any(|t| t.secret == gate.secret)))
+}
+
+async fn system_still_good(engine: &Engine, text: &str) -> anyhow::Result<bool> {
+    let key = engine.authenticate_admin_key(text).await;
+    let key = key.map_err(|e| anyhow!("the demo's system key: {}", tell(&e)))?;
+    Ok(key.is_some_and(|key| key.merchant.is_none()))
+}
+
+/// A fresh key of the whole instance; the demo's earlier one ends.
+async fn make_system_key(engine: &Engine) -> anyhow::Result<String> {
+    let fault = |e: engine::Error| anyhow!("the demo's system key cannot be made: {}", tell(&e));
+    for old in engine.admin_keys(None).await.map_err(fault)? {
+        if old.name == SYSTEM_KEY && old.revoked_at.is_none() {
+            engine.revoke_admin_key(None, None, old.id).await.map_err(fault)?;
+        }
+    }
+    let new = NewAdminKey {
+        name: SYSTEM_KEY.to_owned(),
+        mode: Mode::Test,
+        grants: system_grants(),
+        networks: Vec::new(),
+    };
+    let (_, text) = engine.create_admin_key(None, None, new).await.map_err(fault)?;
+    Ok(text)
 }
 
 /// A fresh token of the merchant's first service; the demo's earlier one ends.
@@ -185,7 +228,7 @@ async fn make(engine: &Engine) -> anyhow::Result<Keys> {
     let (_, secret) = engine.create_key(scope, KeyKind::Secret, "demo".to_owned()).await.map_err(fault)?;
     let (_, publishable) =
         engine.create_key(scope, KeyKind::Publishable, "demo".to_owned()).await.map_err(fault)?;
-    Ok(Keys { merchant, secret, publishable, gate: None })
+    Ok(Keys { merchant, secret, publishable, gate: None, system: None })
 }
 
 /// What the demo prints once it serves.
@@ -204,6 +247,7 @@ pub fn greeting(gateway: &Gateway, shop: &DemoShop) -> String {
     line("API", &format!("{api}/v2"));
     line("Payment pages", &gateway.public_url);
     line("Admin", &format!("{admin} (/health, /metrics)"));
+    line("Admin API", &format!("{admin}/api/v1"));
     line("Stripe clients", &format!("{api}/stripe"));
     if let Some(url) = &gateway.stripe_url {
         line("  host and port", &format!("{url} (/v1)"));
@@ -216,6 +260,7 @@ pub fn greeting(gateway: &Gateway, shop: &DemoShop) -> String {
     line("Gate service", &format!("{} (calls at {api}/api/...)", shop.service));
     line("Gate token", TOKEN);
     line("Gate secret", &shop.gate_secret);
+    line("System key", &shop.system_key);
     line("Keys kept in", &shop.file.display().to_string());
     let _ = write!(
         text,
@@ -241,14 +286,16 @@ mod tests {
             secret: "sk_test_x".to_owned(),
             publishable: "pk_test_y".to_owned(),
             gate: Some(GateKey { service: 7, secret: "z".to_owned() }),
+            system: Some("sk_test_0.s".to_owned()),
         };
         let read = parse(&write_out(&keys)).expect("parsed");
         assert_eq!(
-            (read.merchant, read.secret, read.publishable, read.gate),
-            (keys.merchant, keys.secret, keys.publishable, keys.gate)
+            (read.merchant, read.secret, read.publishable, read.gate, read.system),
+            (keys.merchant, keys.secret, keys.publishable, keys.gate, keys.system)
         );
         let older = parse(&format!("merchant={}\nsecret_key=a\npublishable_key=b\n", keys.merchant));
-        assert_eq!(older.expect("parsed").gate, None);
+        let older = older.expect("parsed");
+        assert_eq!((older.gate, older.system), (None, None));
         assert!(parse("").is_none() && parse("merchant=x\nsecret_key=a\npublishable_key=b\n").is_none());
     }
 }

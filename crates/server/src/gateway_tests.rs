@@ -154,6 +154,10 @@ async fn the_demo_keeps_its_keys_and_makes_new_ones_when_they_no_longer_work() {
     assert_eq!(crate::data_dir::mode(&first.file).expect("mode"), 0o600);
     let greeting = demo::greeting(&gateway, &first);
     assert!(greeting.contains(&first.secret_key) && greeting.contains(&gateway.api_url), "{greeting}");
+    for line in [format!("  System key        {}", first.system_key), format!("{}/api/v1", gateway.admin_url)]
+    {
+        assert!(greeting.replace("localhost", "127.0.0.1").contains(&line), "{line}: {greeting}");
+    }
     gateway.stop().await;
 
     let gateway = start_in(folder.path()).await;
@@ -161,11 +165,18 @@ async fn the_demo_keeps_its_keys_and_makes_new_ones_when_they_no_longer_work() {
     assert_eq!((&again.secret_key, again.tier), (&first.secret_key, TierName::Growth));
     let kept = demo::prepare(&gateway.engine, folder.path(), None).await.expect("found");
     assert_eq!(kept.tier, TierName::Growth, "a start without a tier leaves it");
+    assert_eq!(kept.system_key, first.system_key);
+    let system = gateway.engine.admin_keys(None).await.expect("keys");
+    gateway.engine.revoke_admin_key(None, None, system[0].id).await.expect("revoked");
+    let anew = demo::prepare(&gateway.engine, folder.path(), None).await.expect("made anew");
+    assert_eq!((&anew.secret_key, anew.system_key == first.system_key), (&first.secret_key, false));
 
     std::fs::remove_file(&first.file).expect("removed");
     let new = demo::prepare(&gateway.engine, folder.path(), None).await.expect("made again");
     assert_eq!(new.merchant, first.merchant, "the shop is the same");
     assert_ne!(new.secret_key, first.secret_key);
+    assert_ne!(new.system_key, anew.system_key);
+    assert!(gateway.engine.authenticate_admin_key(&anew.system_key).await.expect("asked").is_none());
     let keys = gateway.engine.list_keys(first.merchant).await.expect("keys");
     assert_eq!(keys.len(), 4);
     assert!(keys.iter().all(|key| !key.scope.mode.is_live()), "live keys are made by command only");

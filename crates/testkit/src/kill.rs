@@ -12,12 +12,14 @@ mod inbox;
 mod load;
 mod process;
 mod recovery;
+mod site;
 
 use crate::{Db, Kind, Random};
 use inbox::Inbox;
 use load::Sent;
 use process::{Home, Process};
 use recovery::Books;
+use site::Site;
 use std::fmt;
 use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
@@ -58,7 +60,9 @@ pub struct KillReport {
     /// Payments with a page of Gate, and payouts by it that were not refused.
     pub pages: usize,
     pub payouts: usize,
-    /// Signed callbacks that came.
+    /// Checkouts of the Admin API.
+    pub checkouts: usize,
+    /// Signed callbacks and notices that came.
     pub callbacks: usize,
     pub events: usize,
     /// Webhooks that came again because a kill came between delivery and its record.
@@ -84,10 +88,11 @@ impl fmt::Display for KillReport {
         )?;
         write!(
             f,
-            "  {} payments ({} with a page), {} captured once each, {} refunds, {} payouts, {} events and {} callbacks \
-             delivered ({} again after a kill)",
+            "  {} payments ({} with a page, {} checkouts), {} captured once each, {} refunds, {} payouts, {} events and \
+             {} callbacks and notices delivered ({} again after a kill)",
             self.payments,
             self.pages,
+            self.checkouts,
             self.captured,
             self.refunds,
             self.payouts,
@@ -103,6 +108,7 @@ struct Run {
     inbox: Inbox,
     /// Where callbacks of Gate go.
     callback_url: String,
+    site: Site,
     random: Random,
     /// Every request of all rounds, each with its final answer.
     answered: Vec<Sent>,
@@ -133,6 +139,7 @@ pub fn kill_runs(kind: Kind, rounds: usize, seed: u64) -> KillReport {
         refunds: 0,
         pages: 0,
         payouts: 0,
+        checkouts: 0,
         callbacks: 0,
         events: 0,
         repeats: 0,
@@ -143,6 +150,7 @@ pub fn kill_runs(kind: Kind, rounds: usize, seed: u64) -> KillReport {
         home,
         inbox: Inbox::default(),
         callback_url: String::new(),
+        site: Site::default(),
         random: Random::new(seed),
         answered: Vec::new(),
         report,
@@ -163,9 +171,13 @@ pub fn kill_runs(kind: Kind, rounds: usize, seed: u64) -> KillReport {
 impl Run {
     /// The charges and payouts as the gateway shows them after the last round.
     fn all_rounds(&mut self, runtime: &Runtime, rounds: usize, round: &mut usize) -> Result<Books, String> {
-        let mut gateway = self.home.serve()?;
-        let (url, callback_url) = runtime.block_on(self.inbox.start())?;
+        let gateway = self.home.serve()?;
+        let [url, callback_url, ipn_url] = runtime.block_on(self.inbox.start())?;
         self.callback_url = callback_url;
+        self.site = Site::open(&gateway, &ipn_url)?;
+        self.inbox.trust_site(&self.site.secret);
+        self.home.site_key.clone_from(&self.site.key);
+        let mut gateway = gateway.with_site_key(&self.site.key);
         self.inbox.trust(&gateway.shop.secret);
         subscribe(&gateway, &url)?;
         for n in 1..=rounds {
@@ -180,12 +192,13 @@ impl Run {
     /// A round's load, ended by a kill.
     fn load_and_kill(&mut self, gateway: Process, round: usize) -> Result<Vec<Sent>, String> {
         let moment = milliseconds(self.random.within(MOMENT.0, MOMENT.1));
-        let clients = (0..CLIENTS).map(|_| gateway.client()).collect();
+        let clients = (0..CLIENTS).map(|_| gateway.lines()).collect();
         let shop = gateway.shop.clone();
-        let sent = load::run(clients, (&shop, &self.callback_url), self.report.seed, round, || {
-            std::thread::sleep(moment);
-            gateway.kill()
-        })?;
+        let sent =
+            load::run(clients, (&shop, &self.site, &self.callback_url), self.report.seed, round, || {
+                std::thread::sleep(moment);
+                gateway.kill()
+            })?;
         self.died();
         Ok(sent)
     }

@@ -1,4 +1,4 @@
-//! A random walk over REST v2 and Gate, step by step compared with an independent model.
+//! A random walk over REST v2, Gate and the Admin API, step by step compared with an independent model.
 //!
 //! A seed chooses every operation, so a seed and an operation number are a whole bug report. The
 //! requests go through the real router, engine, sandbox and database; the model in `model.rs` predicts
@@ -8,6 +8,7 @@ mod checks;
 mod gate;
 mod model;
 mod operations;
+mod site;
 
 use crate::random::Random;
 use crate::{Answer, AppOptions, Db, TestApp};
@@ -38,8 +39,11 @@ pub struct WalkReport {
     pub captured: usize,
     pub canceled: usize,
     pub refunds: usize,
-    /// Payments that have a page.
+    /// Payments that have a page of Gate.
     pub pages: usize,
+    /// Checkouts of the Admin API, and what their shops were told.
+    pub checkouts: usize,
+    pub notices: usize,
     pub payouts: usize,
     pub replays: usize,
     pub journals: usize,
@@ -62,10 +66,12 @@ impl fmt::Display for WalkReport {
         )?;
         writeln!(
             f,
-            "  {} payments ({} with a page, {} captured, {} canceled), {} refunds, {} payouts, {} replays, {} \
-             journals sealed, everything compared {} times",
+            "  {} payments ({} with a page, {} checkouts with {} notices, {} captured, {} canceled), {} refunds, {} \
+             payouts, {} replays, {} journals sealed, everything compared {} times",
             self.payments,
             self.pages,
+            self.checkouts,
+            self.notices,
             self.captured,
             self.canceled,
             self.refunds,
@@ -95,6 +101,7 @@ type Step<T> = Result<T, String>;
 struct Walk {
     app: TestApp,
     gate: gate::GateSide,
+    site: site::SiteSideOfWalk,
     random: Random,
     model: Model,
     /// Ids of customers, of the card saved for each, and of the test clocks.
@@ -117,11 +124,16 @@ pub async fn walk(db: &Db, seed: u64, operations: usize) -> WalkReport {
     let started = Instant::now();
     let unlimited =
         TierName::Custom(Tier { per_minute: 10_000_000, per_second: 10_000_000, burst: 10_000_000 });
-    let app = TestApp::with(db, AppOptions { tier: unlimited, settle_us: 0, ..AppOptions::default() }).await;
+    // The same few cards, again and again.
+    let card_testing = web::card_testing::Settings { cards: None, tries: None, breaker: false };
+    let options = AppOptions { tier: unlimited, settle_us: 0, card_testing, ..AppOptions::default() };
+    let app = TestApp::with(db, options).await;
     let gate = gate::open_shop(&app).await.unwrap_or_else(|e| panic!("{e}"));
+    let site = site::open_site(&app).await.unwrap_or_else(|e| panic!("{e}"));
     let mut walk = Walk {
         app,
         gate,
+        site,
         random: Random::new(seed),
         model: Model::default(),
         customers: Vec::new(),

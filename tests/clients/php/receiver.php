@@ -17,6 +17,8 @@ final class Receiver
     public $url;
     /** @var string[] Bodies as they came, byte for byte. */
     public $bodies = [];
+    /** @var array<string, string>[] Headers of each, by their names in lower case. */
+    public $headers = [];
 
     public function __construct()
     {
@@ -31,6 +33,12 @@ final class Receiver
     /** The first body, of those that came or come, that $wanted says yes to. */
     public function wait(callable $wanted): string
     {
+        return $this->waitWhole($wanted)[1];
+    }
+
+    /** The same with its headers in front. */
+    public function waitWhole(callable $wanted): array
+    {
         $until = time() + self::PATIENCE_S;
         for ($n = 0; ; $n++) {
             while ($n >= count($this->bodies)) {
@@ -40,7 +48,7 @@ final class Receiver
                 $this->take();
             }
             if ($wanted($this->bodies[$n])) {
-                return $this->bodies[$n];
+                return [$this->headers[$n], $this->bodies[$n]];
             }
         }
     }
@@ -52,13 +60,15 @@ final class Receiver
             return;
         }
         stream_set_timeout($connection, 10);
-        $length = 0;
+        $headers = [];
         while (($line = fgets($connection)) !== false && rtrim($line) !== '') {
-            if (preg_match('/^content-length:\s*(\d+)/i', $line, $found)) {
-                $length = (int) $found[1];
+            $parts = explode(':', $line, 2);
+            if (count($parts) === 2) {
+                $headers[strtolower($parts[0])] = trim($parts[1]);
             }
         }
-        $this->bodies[] = (string) stream_get_contents($connection, $length);
+        $this->headers[] = $headers;
+        $this->bodies[] = (string) stream_get_contents($connection, (int) ($headers['content-length'] ?? 0));
         fwrite($connection, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
         fclose($connection);
     }

@@ -132,7 +132,7 @@ pub(crate) async fn delete(request: Organized) -> Result<Answer, ApiError> {
 
 pub(crate) async fn revoke(request: Organized) -> Result<Answer, ApiError> {
     let id: AdminKeyId = request.id(1, "API key")?;
-    let key = request.engine().revoke_admin_key(owner_by_query(&request)?, request.by(), id).await?;
+    let key = request.engine().revoke_admin_key(owner_by_query(&request)?, Some(request.by()), id).await?;
     Answer::ok(render::api_key(&key))
 }
 

@@ -59,7 +59,7 @@ pub(crate) async fn delete(request: Global) -> Result<Answer, ApiError> {
 
 pub(crate) async fn revoke(request: Global) -> Result<Answer, ApiError> {
     let id: AdminKeyId = request.id(0, "system key")?;
-    let key = request.engine().revoke_admin_key(None, request.by(), id).await?;
+    let key = request.engine().revoke_admin_key(None, Some(request.by()), id).await?;
     Answer::ok(render::api_key(&key))
 }
 

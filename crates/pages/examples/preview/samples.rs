@@ -59,6 +59,7 @@ fn sample(locale: Locale, state: State<'static>) -> Checkout<'static> {
         address: Address::Payment(UUID),
         locale,
         merchant_name: "Blue Bottle Books",
+        branded: false,
         test_mode: true,
         currency: Currency::EUR,
         amount: 4_900,

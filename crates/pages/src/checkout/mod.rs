@@ -2,7 +2,7 @@
 //!
 //! Pure: plain values in, a finished [`Page`] out. The addresses that its links and forms use, below the
 //! page's own: a GET with `?method=` and `?locale=`; a POST to it to pay; a POST to `/cancel`; a GET of
-//! `/status`, which answers [`status_json`].
+//! `/status`, which answers [`status_json`]; and a GET of `/brand.css`.
 
 mod amount;
 mod entry;
@@ -229,6 +229,8 @@ pub struct Checkout<'a> {
     pub address: Address<'a>,
     pub locale: Locale,
     pub merchant_name: &'a str,
+    /// Whether `{path}/brand.css` has colours of the merchant's.
+    pub branded: bool,
     pub test_mode: bool,
     pub currency: Currency,
     /// Minor units: the merchant's own amount, what paying costs, and their sum.
@@ -271,6 +273,7 @@ struct Frame<'a> {
     /// With the language, for links back here.
     here: String,
     path: String,
+    branded: bool,
     test_mode: bool,
     /// Whether the page has a use for the script.
     script: bool,
@@ -303,6 +306,7 @@ impl<'a> Frame<'a> {
             locale: c.locale,
             here: format!("{path}?locale={}", c.locale.tag()),
             path,
+            branded: c.branded,
             test_mode: c.test_mode,
             script: false,
             reload_after: None,

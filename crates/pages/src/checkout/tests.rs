@@ -37,6 +37,7 @@ fn page_of<'a>(text: &'a str, items: &'a [Item<'a>], state: State<'a>) -> Checko
         address: Address::Payment(text),
         locale: Locale::En,
         merchant_name: text,
+        branded: false,
         test_mode: true,
         currency: Currency::EUR,
         amount: 4_900,

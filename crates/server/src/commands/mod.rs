@@ -11,6 +11,7 @@ pub mod ledger;
 pub mod merchants;
 pub mod migrate;
 pub mod services;
+pub mod system_keys;
 mod values;
 
 use crate::config::{Config, Database};

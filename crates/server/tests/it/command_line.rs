@@ -4,7 +4,7 @@ use crate::process::{Gateway, PATIENCE, Place, program, run, run_on, run_within,
 use crate::wire::Client;
 
 /// Every command there is.
-const COMMANDS: [&str; 37] = [
+const COMMANDS: [&str; 47] = [
     "",
     "serve",
     "migrate",
@@ -13,6 +13,16 @@ const COMMANDS: [&str; 37] = [
     "keys list",
     "keys rotate",
     "keys revoke",
+    "system-keys",
+    "system-keys create",
+    "system-keys list",
+    "system-keys revoke",
+    "admins",
+    "admins invite",
+    "admins list",
+    "admins recover",
+    "admins disable",
+    "admins enable",
     "merchants",
     "merchants create",
     "merchants list",
@@ -92,6 +102,8 @@ fn wrong_words_are_told_what_is_right() {
         ("audit list --kind gossip", 2, &["gossip", "auth_failed"]),
         ("audit list --last 5w", 2, &["5w", "36h"]),
         ("keys revoke sk_test_secret", 2, &["keys list", "Do not give the key itself"]),
+        ("system-keys revoke sk_test_secret", 2, &["system-keys list", "Do not give the key itself"]),
+        ("system-keys create ops --from 10.0.0.1/40", 2, &["--from", "10.0.0.1/40"]),
         ("merchants create", 2, &["<NAME>"]),
         (&format!("merchants set {merchant} --mode blue"), 2, &["blue", "test or live"]),
         (&format!("merchants set {merchant} --mode test --settlement-delay 2w"), 2, &["2w", "36h"]),
@@ -223,6 +235,39 @@ testkit::on_both_engines! {
         assert!([&old, &new, &newest].iter().all(|key| !lines.contains(&key[8..])));
         assert_eq!(on(&["audit", "list", "--limit", "1"]).lines().count(), 2);
         assert!(on(&["audit", "verify"]).contains("as it was written"));
+    }
+
+    async fn system_keys_are_made_and_revoked(db) {
+        let place = Place::of(&db);
+        let on = |words: &[&str]| {
+            let done = run_on(&place, words);
+            assert_eq!(done.status.code(), Some(0), "{words:?}: {}", stderr(&done));
+            stdout(&done).trim().to_owned()
+        };
+        on(&["migrate"]);
+        let key = on(&["system-keys", "create", "deployment", "--mode", "live"]);
+        let bound = on(&["system-keys", "create", "office", "--from", "203.0.113.0/24"]);
+        let id = key.strip_prefix("sk_live_").and_then(|rest| rest.split_once('.')).expect("a key").0.to_owned();
+        let listed = on(&["system-keys", "list"]);
+        assert!(listed.contains(&id) && listed.contains("203.0.113.0/24"), "{listed}");
+        assert!(!listed.contains(&key) && !listed.contains(&bound), "{listed}");
+
+        let gateway = Gateway::start(&place);
+        let status = |key: &str| Client::new(gateway.admin, key).get("/api/v1/organizations").status;
+        assert_eq!((status(&key), status(&bound), status(&place.system_key())), (200, 403, 200));
+        assert!(on(&["system-keys", "revoke", &id]).contains("is revoked"));
+        let begun = std::time::Instant::now();
+        while status(&key) != 401 {
+            assert!(begun.elapsed() < PATIENCE, "the key works on");
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        }
+        gateway.stop();
+        let again = run_on(&place, &["system-keys", "revoke", &id]);
+        assert!(again.status.code() == Some(1) && stderr(&again).contains("no valid system key"), "{}", stderr(&again));
+        let told = on(&["audit", "list", "--json", "--kind", "key_revoked"]);
+        assert!(told.contains("operator") && told.contains("deployment"), "{told}");
+        let all = on(&["audit", "list", "--json"]);
+        assert!(![&key, &bound].iter().any(|key| all.contains(&key[key.len() - 20..])));
     }
 
     async fn the_doctor_looks_into_the_database_file(db) {

@@ -11,6 +11,7 @@ mod files;
 mod full_disk;
 mod load;
 mod lost_database;
+mod merchant;
 mod paths;
 mod payer;
 mod payment_page;

@@ -2,7 +2,7 @@
 
 use crate::wire::{Answer, Client};
 use std::fmt::Write as _;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
@@ -72,6 +72,11 @@ impl Place {
     /// Number of the demo merchant's service on Gate, and the secret that signs.
     pub fn gate_service(&self) -> (String, String) {
         (self.demo_value("gate_service"), self.demo_value("gate_secret"))
+    }
+
+    /// The demo's key of the whole instance.
+    pub fn system_key(&self) -> String {
+        self.demo_value("system_key")
     }
 
     fn demo_value(&self, name: &str) -> String {
@@ -258,6 +263,28 @@ pub fn run_within(mut command: Command, limit: Duration) -> (Option<ExitStatus>,
         }
     };
     (status, readers.map(|reader| reader.join().expect("read")).concat())
+}
+
+/// Runs a command that asks others to do things: for each line that it prints, `answer` gives the line that it reads,
+/// if it is to get one. Its end, and all that it said.
+pub fn converse(
+    mut command: Command,
+    mut answer: impl FnMut(&[&str]) -> Option<String>,
+) -> (ExitStatus, String) {
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("it starts");
+    let mut answers = child.stdin.take().expect("piped");
+    let mut said = String::new();
+    for line in BufReader::new(child.stdout.take().expect("piped")).lines().map_while(Result::ok) {
+        if let Some(answer) = answer(&line.split(' ').collect::<Vec<_>>()) {
+            writeln!(answers, "{answer}").expect("it listens");
+        }
+        said.push_str(&line);
+        said.push('\n');
+    }
+    let mut errors = String::new();
+    child.stderr.take().expect("piped").read_to_string(&mut errors).expect("text");
+    (child.wait().expect("it ends"), said + &errors)
 }
 
 /// A program that the test command names in a variable.

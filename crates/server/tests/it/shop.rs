@@ -1,9 +1,8 @@
 //! A shop in PHP against the program, over Gate.
 
-use crate::process::{Gateway, Place, run_on, stderr, stdout, tool};
-use std::io::{BufRead, BufReader, Read, Write};
+use crate::process::{Gateway, Place, converse, run_on, stderr, stdout, tool};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 /// The demo merchant's service in test mode.
 fn service(place: &Place) -> String {
@@ -13,17 +12,19 @@ fn service(place: &Place) -> String {
     own.unwrap_or_else(|| panic!("no service in {listed}")).to_owned()
 }
 
-/// Pays the page at `url` in a browser, by a card whose money is available at once.
-fn pay(gateway: &Gateway, url: &str) {
-    assert!(url.starts_with(&format!("http://{}/payment/", gateway.public)), "{url}");
+/// Pays the page at `url` in a browser; what came of it. With `home`, the payer must end at an address that begins so.
+pub fn pay(gateway: &Gateway, folder: &str, url: &str, card: &str, home: Option<&str>) -> String {
+    assert!(url.starts_with(&format!("http://{}/{folder}/", gateway.public)), "{url}");
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/browser/pay.js");
     let paid = Command::new(tool("PAYMENTGATE_NODE"))
         .arg(script)
-        .args([url, "4000000000000077"])
+        .args([url, card])
+        .args(home)
         .env("NODE_PATH", tool("PAYMENTGATE_NODE_MODULES"))
         .output()
         .expect("node starts");
     assert!(paid.status.success(), "{}", stderr(&paid));
+    stdout(&paid).trim().to_owned()
 }
 
 testkit::on_both_engines! {
@@ -36,30 +37,15 @@ testkit::on_both_engines! {
         let secret = stdout(&made).trim().to_owned();
         assert_eq!(secret.len(), 40, "{}", stderr(&made));
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/clients/php/shop.php");
-        let mut shop = Command::new(php)
-            .arg(script)
-            .args(["--base", &format!("http://{}", gateway.api), "--service", &service])
-            .args(["--token", "shop token", "--secret", &secret])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("php starts");
-        let mut said = String::new();
-        let mut answers = shop.stdin.take().expect("piped");
-        for line in BufReader::new(shop.stdout.take().expect("piped")).lines().map_while(Result::ok) {
-            let words: Vec<&str> = line.split(' ').collect();
-            if let ["PAY", url, ..] = words[..] {
-                pay(&gateway, url);
-                answers.write_all(b"paid\n").expect("the shop listens");
-            }
-            said.push_str(&line);
-            said.push('\n');
-        }
-        let mut errors = String::new();
-        shop.stderr.take().expect("piped").read_to_string(&mut errors).expect("text");
-        let status = shop.wait().expect("it ends");
-        assert!(status.success() && said.contains(" checks, 0 failed"), "{status}\n{said}{errors}");
+        let mut shop = Command::new(php);
+        shop.arg(script).args(["--base", &format!("http://{}", gateway.api), "--service", &service]);
+        shop.args(["--token", "shop token", "--secret", &secret]);
+        let (status, said) = converse(shop, |words| match words {
+            // A card whose money is available at once.
+            ["PAY", url, ..] => Some(pay(&gateway, "payment", url, "4000000000000077", None)),
+            _ => None,
+        });
+        assert!(status.success() && said.contains(" checks, 0 failed"), "{status}\n{said}");
         let verified = run_on(&place, &["ledger", "verify"]);
         assert!(verified.status.success(), "{}", stderr(&verified));
         gateway.stop();

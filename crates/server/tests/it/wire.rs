@@ -150,6 +150,23 @@ impl Client {
         self.send("POST", path, form)
     }
 
+    /// A request with a JSON body.
+    pub fn post_json(&self, path: &str, body: &Value) -> Answer {
+        let body = body.to_string();
+        let request = format!(
+            "POST {path} HTTP/1.1\r\nhost: {}\r\nauthorization: Bearer {}\r\nconnection: close\r\n\
+             content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+            self.address,
+            self.key,
+            body.len()
+        );
+        let answered = connect(self.address).and_then(|mut stream| {
+            stream.write_all(request.as_bytes())?;
+            read_answer(&mut BufReader::new(stream))
+        });
+        answered.ok().flatten().unwrap_or_else(|| panic!("POST {path}: no answer"))
+    }
+
     /// A payment of 42 euros that succeeds at once.
     pub fn pay(&self) -> Answer {
         self.post("/v2/payment_intents", &PAYMENT)

@@ -92,6 +92,26 @@ impl Client {
         self.exchange(&head)
     }
 
+    /// A JSON body with the key of this client, if it has one.
+    pub fn json(
+        &mut self,
+        verb: &str,
+        path: &str,
+        idempotency_key: Option<&str>,
+        body: &str,
+    ) -> std::result::Result<Reply, Failure> {
+        let mut head = format!("{verb} {path} HTTP/1.1\r\nHost: gateway\r\n");
+        if !self.key.is_empty() {
+            head.push_str(&format!("Authorization: Bearer {}\r\n", self.key));
+        }
+        if let Some(key) = idempotency_key {
+            head.push_str(&format!("Idempotency-Key: {key}\r\n"));
+        }
+        let length = body.len();
+        head.push_str(&format!("Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"));
+        self.exchange(&head)
+    }
+
     fn exchange(&mut self, request: &str) -> std::result::Result<Reply, Failure> {
         let mut stream = match self.stream.take() {
             Some(stream) => stream,

@@ -52,7 +52,7 @@ impl Payer<'_> {
     fn sign_and_send(&mut self, path: &str, form: String, signed: SignedAs) -> Result<Option<String>, Stop> {
         let shown = format!("POST {path} {form}");
         let (key, path) = (format!("{}-{}", self.name, self.count), path.to_owned());
-        let sent = Sent { key, path, form, reply: None, signed: Some(signed) };
+        let sent = Sent { key, path, form, reply: None, signed: Some(signed), office: None };
         let reply = self.deliver(sent.clone())?;
         match sent.made(&reply) {
             Some(made) => Ok(made.ok()),
@@ -105,7 +105,7 @@ impl Payer<'_> {
     }
 
     fn first_id(&mut self, path: &str) -> Result<String, Stop> {
-        let reply = self.client.get(path).map_err(|_| Stop::Gone)?;
+        let reply = self.lines.api.get(path).map_err(|_| Stop::Gone)?;
         let json = reply.json();
         match (json["data"][0]["id"].as_str(), json["data"].as_array().map_or(0, Vec::len)) {
             (Some(id), 1) => Ok(id.to_owned()),

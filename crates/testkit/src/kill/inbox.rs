@@ -57,6 +57,8 @@ struct Mail {
     callbacks: BTreeMap<String, Callback>,
     /// Signs them.
     secret: String,
+    /// Signs notices of the site, which are among `callbacks` too.
+    site_secret: String,
     life: usize,
     repeats: usize,
     wrong: Option<String>,
@@ -68,23 +70,29 @@ pub struct Inbox {
 }
 
 impl Inbox {
-    /// Starts to receive on loopback; the address to subscribe, and the one for callbacks of Gate.
-    pub async fn start(&self) -> Result<(String, String), String> {
+    /// Starts to receive on loopback; the addresses to subscribe, for callbacks of Gate, and for notices.
+    pub async fn start(&self) -> Result<[String; 3], String> {
         let address = SocketAddr::from(([127, 0, 0, 1], 0));
         let listener =
             tokio::net::TcpListener::bind(address).await.map_err(|e| format!("no free port: {e}"))?;
         let base = format!("http://{}", listener.local_addr().map_err(|e| e.to_string())?);
         let app = Router::new().route("/hook", post(take)).route("/gate", post(take_callback));
+        let app = app.route("/ipn", post(take_notice));
         let app = app.with_state(self.clone());
         tokio::spawn(async move {
             let _ = axum::serve(listener, app).await;
         });
-        Ok((format!("{base}/hook"), format!("{base}/gate")))
+        Ok(["hook", "gate", "ipn"].map(|path| format!("{base}/{path}")))
     }
 
     /// Whose signature callbacks must have.
     pub fn trust(&self, secret: &str) {
         secret.clone_into(&mut self.mail().secret);
+    }
+
+    /// The same for notices of the site.
+    pub fn trust_site(&self, secret: &str) {
+        secret.clone_into(&mut self.mail().site_secret);
     }
 
     /// Callbacks of `wanted` that did not come, and the number of those that came.
@@ -143,6 +151,23 @@ impl Inbox {
         Inbox::count_in(&mut mail, delivery, attempt, body);
     }
 
+    /// A notice of a site, by the headers that sign it.
+    fn receive_notice(&self, delivery: Option<&str>, [timestamp, signature]: [&str; 2], body: &[u8]) {
+        let mut mail = self.mail();
+        let signed = signature_of(&mail.site_secret, timestamp, body) == signature;
+        let parsed: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
+        let (id, status) = (parsed["id"].as_str(), parsed["status"].as_i64());
+        let named = parsed["deliveryId"].as_str() == delivery;
+        let (Some(delivery), Some(id), Some(status), true) = (delivery, id, status, signed && named) else {
+            let shown = String::from_utf8_lossy(body);
+            mail.wrong.get_or_insert(format!("a notice {delivery:?}, signed well: {signed}: {shown}"));
+            return;
+        };
+        mail.callbacks.insert(delivery.to_owned(), Callback::new(id, "ipn", &status.to_string()));
+        let attempt = timestamp.to_owned();
+        Inbox::count_in(&mut mail, delivery, &attempt, body);
+    }
+
     fn count_in(mail: &mut Mail, id: &str, attempt: &str, body: &[u8]) {
         let mut hasher = DefaultHasher::new();
         body.hash(&mut hasher);
@@ -186,9 +211,28 @@ async fn take_callback(State(inbox): State<Inbox>, headers: HeaderMap, body: Byt
     StatusCode::OK
 }
 
+async fn take_notice(State(inbox): State<Inbox>, headers: HeaderMap, body: Bytes) -> StatusCode {
+    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let signed = ["x-signature-timestamp", "x-signature-hmac-sha256"].map(|name| header(name).unwrap_or(""));
+    inbox.receive_notice(header("x-ipn-delivery-id"), signed, &body);
+    StatusCode::OK
+}
+
+/// HMAC-SHA256 over `{timestamp}.{body}`, in hex, as shops compute it.
+fn signature_of(secret: &str, timestamp: &str, body: &[u8]) -> String {
+    use hmac::{Hmac, KeyInit, Mac};
+    let Ok(mut mac) = <Hmac<sha2::Sha256> as KeyInit>::new_from_slice(secret.as_bytes()) else {
+        return String::new();
+    };
+    mac.update(timestamp.as_bytes());
+    mac.update(b".");
+    mac.update(body);
+    mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{Callback, Inbox};
+    use super::{Callback, Inbox, signature_of};
     use std::collections::BTreeSet;
 
     #[test]
@@ -213,6 +257,19 @@ mod tests {
         assert_eq!((inbox.missing(&wanted), inbox.count()), ((missing, 1), Ok((1, 0))));
         inbox.receive_callback(Some("del_2"), "1", body(b"other").as_bytes());
         assert!(inbox.count().expect_err("unsigned").contains("signed well: false"));
+    }
+
+    #[test]
+    fn notices_are_read_and_must_be_signed() {
+        let inbox = Inbox::default();
+        inbox.trust_site("whsec_1");
+        let body = br#"{"id":"65f0","status":-2,"deliveryId":"dlv_1"}"#;
+        inbox.receive_notice(Some("dlv_1"), ["17", &signature_of("whsec_1", "17", body)], body);
+        let wanted = BTreeSet::from([Callback::new("65f0", "ipn", "-2"), Callback::new("65f0", "ipn", "1")]);
+        let missing = vec![Callback::new("65f0", "ipn", "1")];
+        assert_eq!((inbox.missing(&wanted), inbox.count()), ((missing, 1), Ok((1, 0))));
+        inbox.receive_notice(Some("dlv_1"), ["18", &signature_of("whsec_1", "17", body)], body);
+        assert!(inbox.count().expect_err("another time").contains("signed well: false"));
     }
 
     #[test]

@@ -1,8 +1,10 @@
-//! Clients that pay, capture, cancel, refund and pay out until the gateway dies under them, over REST v2
-//! and over Gate. Everything that was sent is written down.
+//! Clients that pay, capture, cancel, refund and pay out until the gateway dies under them, over REST v2,
+//! over Gate and over the Admin API. Everything that was sent is written down.
 
-use super::client::{Client, Failure, Reply};
+use super::client::{Failure, Reply};
 use super::gate::SignedAs;
+use super::process::Lines;
+use super::site::{self, OfficeAs, Site};
 use crate::signer::Signer;
 use crate::{Random, form_body};
 use std::sync::Mutex;
@@ -17,23 +19,31 @@ pub struct Sent {
     pub reply: Option<Reply>,
     /// What it asks for, if it is a signed body of Gate.
     pub signed: Option<SignedAs>,
+    /// What it asks for, if it is for the Admin API or the Main Backend.
+    pub office: Option<OfficeAs>,
 }
 
 impl Sent {
     /// Sends it, for the first time or again.
-    pub fn send(&self, client: &mut Client) -> Result<Reply, Failure> {
-        match self.signed {
-            None => client.post(&self.path, &self.key, &self.form),
-            Some(_) => client.post_signed(&self.path, &self.form),
+    pub fn send(&self, lines: &mut Lines) -> Result<Reply, Failure> {
+        match (&self.signed, &self.office) {
+            (None, None) => lines.api.post(&self.path, &self.key, &self.form),
+            (Some(_), _) => lines.api.post_signed(&self.path, &self.form),
+            (None, Some(office)) => self.send_office(lines, office),
         }
     }
 
+    /// One whose idempotency key keeps its answer, on REST v2.
+    pub fn is_plain(&self) -> bool {
+        self.signed.is_none() && self.office.is_none()
+    }
+
     pub fn makes_a_payment(&self) -> bool {
-        self.signed.is_none() && self.path == CREATE
+        self.is_plain() && self.path == CREATE
     }
 
     pub fn makes_a_refund(&self) -> bool {
-        self.signed.is_none() && self.path == REFUND
+        self.is_plain() && self.path == REFUND
     }
 }
 
@@ -50,13 +60,14 @@ pub(super) enum Stop {
 
 /// One client of one round.
 pub(super) struct Payer<'a> {
-    pub client: Client,
+    pub lines: Lines,
     pub random: Random,
     /// What all keys of this client begin with.
     pub name: String,
     pub count: usize,
     pub sent: Vec<Sent>,
     pub shop: &'a Signer,
+    pub site: &'a Site,
     /// Where callbacks go.
     pub inbox: &'a str,
     over: &'a AtomicBool,
@@ -68,8 +79,8 @@ pub(super) struct Payer<'a> {
 /// # Errors
 /// That of `meanwhile`; or the first answer that is neither a success nor the decline that was asked for.
 pub fn run(
-    clients: Vec<Client>,
-    (shop, inbox): (&Signer, &str),
+    clients: Vec<Lines>,
+    (shop, site, inbox): (&Signer, &Site, &str),
     seed: u64,
     round: usize,
     meanwhile: impl FnOnce() -> Result<(), String>,
@@ -77,14 +88,15 @@ pub fn run(
     let all = Mutex::new((Vec::new(), None));
     let over = &AtomicBool::new(false);
     let ended = std::thread::scope(|scope| {
-        for (n, client) in clients.into_iter().enumerate() {
+        for (n, lines) in clients.into_iter().enumerate() {
             let mut payer = Payer {
-                client,
+                lines,
                 random: Random::new(seed ^ ((round as u64) << 32) ^ ((n as u64) << 16)),
                 name: format!("kill-{round}-{n}"),
                 count: 0,
                 sent: Vec::new(),
                 shop,
+                site,
                 inbox,
                 over,
             };
@@ -123,7 +135,8 @@ impl Payer<'_> {
         let key = format!("{}-{}", self.name, self.count);
         let form = form_body(form);
         let shown = format!("POST {path} {form}");
-        let reply = self.deliver(Sent { key, path: path.to_owned(), form, reply: None, signed: None })?;
+        let reply =
+            self.deliver(Sent { key, path: path.to_owned(), form, reply: None, signed: None, office: None })?;
         if reply.status != status {
             return Err(Stop::Wrong(format!("{shown}: {}, not {status}: {}", reply.status, reply.body)));
         }
@@ -134,7 +147,7 @@ impl Payer<'_> {
 
     /// Sends what is then written down, with its answer if one comes.
     pub(super) fn deliver(&mut self, mut sent: Sent) -> Result<Reply, Stop> {
-        let reply = match sent.send(&mut self.client) {
+        let reply = match sent.send(&mut self.lines) {
             Err(Failure::NotSent(_)) => return Err(Stop::Gone),
             Err(Failure::NoAnswer(_)) => {
                 self.sent.push(sent);
@@ -149,6 +162,9 @@ impl Payer<'_> {
 
     /// One payment's story.
     fn pay(&mut self) -> Result<(), Stop> {
+        if site::chosen(&mut self.random) {
+            return self.sell_at_the_site();
+        }
         let amount = self.random.within(100, 50_000);
         let total = amount.to_string();
         let part = self.random.within(1, amount).to_string();

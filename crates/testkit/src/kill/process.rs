@@ -29,18 +29,36 @@ fn program() -> Result<PathBuf, String> {
     found.ok_or_else(|| format!("PAYMENTGATE_BIN names {}, which is no file", named.display()))
 }
 
-/// Address, secret key and Gate service out of what the demo prints once it serves.
-fn greeted(text: &str) -> Option<(SocketAddr, String, Signer)> {
+/// What the demo prints once it serves.
+#[derive(Clone, Debug)]
+struct Greeted {
+    api: SocketAddr,
+    admin: SocketAddr,
+    public: SocketAddr,
+    merchant: String,
+    key: String,
+    system_key: String,
+    shop: Signer,
+}
+
+fn greeted(text: &str) -> Option<Greeted> {
     let value = |name: &str| {
         let line = text.lines().find_map(|line| line.strip_prefix(&format!("  {name} ")));
         line.map(str::trim)
     };
-    let api = value("API")?.strip_prefix("http://")?.strip_suffix("/v2")?;
-    let service = value("Gate service")?.split_whitespace().next()?.parse().ok()?;
-    let shop = Signer { service, secret: value("Gate secret")?.to_owned() };
+    let word = |name: &str| value(name)?.split_whitespace().next().map(str::to_owned);
+    let address = |url: &str| url.strip_prefix("http://")?.replace("localhost:", "127.0.0.1:").parse().ok();
     // The last line of all: what stands before it is whole.
     value("Keys kept in")?;
-    Some((api.parse().ok()?, value("Secret key")?.to_owned(), shop))
+    Some(Greeted {
+        api: address(value("API")?.strip_suffix("/v2")?)?,
+        admin: address(value("Admin API")?.strip_suffix("/api/v1")?)?,
+        public: address(value("Payment pages")?)?,
+        merchant: word("Merchant")?,
+        key: word("Secret key")?,
+        system_key: word("System key")?,
+        shop: Signer { service: word("Gate service")?.parse().ok()?, secret: word("Gate secret")? },
+    })
 }
 
 /// Where a gateway keeps its data, over all its lives.
@@ -48,11 +66,18 @@ pub struct Home {
     program: PathBuf,
     data_dir: PathBuf,
     database: String,
+    /// Of the site, once there is one.
+    pub site_key: String,
 }
 
 impl Home {
     pub fn new(db: &Db) -> Result<Home, String> {
-        Ok(Home { program: program()?, data_dir: db.dir().join("data"), database: db.address() })
+        Ok(Home {
+            program: program()?,
+            data_dir: db.dir().join("data"),
+            database: db.address(),
+            site_key: String::new(),
+        })
     }
 
     fn log_path(&self) -> PathBuf {
@@ -102,7 +127,18 @@ impl Home {
             .spawn()
             .map_err(fault)?;
         let shop = Signer { service: 0, secret: String::new() };
-        Ok(Process { child, api: SocketAddr::from(([127, 0, 0, 1], 0)), key: String::new(), shop })
+        let none = SocketAddr::from(([127, 0, 0, 1], 0));
+        Ok(Process {
+            child,
+            api: none,
+            admin: none,
+            public: none,
+            merchant: String::new(),
+            key: String::new(),
+            system_key: String::new(),
+            site_key: self.site_key.clone(),
+            shop,
+        })
     }
 
     /// Starts a gateway and waits until it answers to the demo merchant's key, and the merchant's tier is in
@@ -112,11 +148,14 @@ impl Home {
         let started = Instant::now();
         loop {
             let printed = fs::read_to_string(self.printed_path()).unwrap_or_default();
-            if let Some((api, key, shop)) = greeted(&printed) {
-                let mut client = Client::new(api, &key);
+            if let Some(greeted) = greeted(&printed) {
+                let mut client = Client::new(greeted.api, &greeted.key);
                 let served = client.get("/v2/balance").is_ok_and(|reply| reply.status == 200);
                 if served && client.limit == Some(TIER_LIMIT) {
-                    (process.api, process.key, process.shop) = (api, key, shop);
+                    (process.api, process.admin, process.public) =
+                        (greeted.api, greeted.admin, greeted.public);
+                    (process.merchant, process.key) = (greeted.merchant, greeted.key);
+                    (process.system_key, process.shop) = (greeted.system_key, greeted.shop);
                     return Ok(process);
                 }
             }
@@ -146,10 +185,25 @@ impl Home {
     }
 }
 
+/// What one client has to talk over.
+pub struct Lines {
+    pub api: Client,
+    pub admin: Client,
+    pub public: Client,
+}
+
 /// A running gateway. Dropping it kills it.
 pub struct Process {
     child: Child,
-    pub api: SocketAddr,
+    api: SocketAddr,
+    admin: SocketAddr,
+    public: SocketAddr,
+    /// The demo's.
+    pub merchant: String,
+    /// Key of the whole instance.
+    pub system_key: String,
+    /// Key of the merchant's server.
+    site_key: String,
     /// Secret test key of the demo merchant.
     pub key: String,
     /// Its Gate service.
@@ -159,6 +213,22 @@ pub struct Process {
 impl Process {
     pub fn client(&self) -> Client {
         Client::new(self.api, &self.key)
+    }
+
+    /// For the life in which the site was made.
+    pub fn with_site_key(mut self, key: &str) -> Process {
+        key.clone_into(&mut self.site_key);
+        self
+    }
+
+    pub fn admin_client(&self, key: &str) -> Client {
+        Client::new(self.admin, key)
+    }
+
+    /// A connection to each surface.
+    pub fn lines(&self) -> Lines {
+        let public = Client::new(self.public, "");
+        Lines { api: self.client(), admin: self.admin_client(&self.site_key), public }
     }
 
     /// SIGKILL: no destructor, no flush, no goodbye.
@@ -200,11 +270,16 @@ mod tests {
 
     #[test]
     fn the_greeting_is_read_when_it_is_whole() {
-        let text = "\n  API               http://127.0.0.1:4711/v2\n  Admin             x\n  Secret key        sk_test_1\n  \
-                    Gate service      7 (calls at x)\n  Gate secret       s3cret\n  Keys kept in      y\n";
-        let (api, key, shop) = greeted(text).expect("whole");
-        assert_eq!((api.port(), key.as_str()), (4711, "sk_test_1"));
-        assert_eq!((shop.service, shop.secret.as_str()), (7, "s3cret"));
+        let text = "\n  API               http://127.0.0.1:4711/v2\n  Payment pages     http://127.0.0.1:4713\n  \
+                    Admin             x\n  Admin API         http://localhost:4712/api/v1\n  \
+                    Merchant          acct_1 (Demo)\n  Secret key        sk_test_1\n  \
+                    Gate service      7 (calls at x)\n  Gate secret       s3cret\n  \
+                    System key        sk_test_2.x\n  Keys kept in      y\n";
+        let told = greeted(text).expect("whole");
+        assert_eq!([told.api, told.admin, told.public].map(|a| a.port()), [4711, 4712, 4713]);
+        assert_eq!((told.merchant.as_str(), told.key.as_str()), ("acct_1", "sk_test_1"));
+        assert_eq!((told.shop.service, told.shop.secret.as_str()), (7, "s3cret"));
+        assert_eq!(told.system_key, "sk_test_2.x");
         for end in [60, text.len() - 20] {
             assert!(greeted(&text[..end]).is_none(), "{end}");
         }

@@ -4,7 +4,8 @@ use super::client::{Client, Failure, Reply};
 use super::gate::{Made, SignedAs};
 use super::inbox::Callback;
 use super::load::Sent;
-use super::process::Process;
+use super::process::{Lines, Process};
+use super::site::{Sales, Says};
 use super::{CLIENTS, Run, SUBSCRIBED};
 use crate::{Db, signer};
 use serde_json::Value;
@@ -30,6 +31,7 @@ pub struct Books {
     charges: HashMap<String, (String, i64, i64)>,
     /// Amount of each payout, and whether it was paid, by its id.
     payouts: HashMap<String, (i64, bool)>,
+    sales: Sales,
 }
 
 /// What the answers to a payment's requests said last.
@@ -86,17 +88,18 @@ fn each_of(
     Err(format!("{path} does not end"))
 }
 
-fn send(client: &mut Client, sent: &Sent) -> Result<Reply, String> {
-    sent.send(client).map_err(told)
+fn send(lines: &mut Lines, sent: &Sent) -> Result<Reply, String> {
+    sent.send(lines).map_err(told)
 }
 
 /// Asks for an answer again that was given before. A signed body has no stored answer: it names the same
 /// transaction or operation, as it is by now.
-fn replay(client: &mut Client, sent: &Sent, reply: &Reply) -> Result<(), String> {
-    let again = send(client, sent)?;
-    let alike = match sent.signed {
-        None => again == (Reply { replayed: true, ..reply.clone() }),
-        Some(_) => sent.made(&again).is_some() && sent.made(&again) == sent.made(reply),
+fn replay(lines: &mut Lines, sent: &Sent, reply: &Reply) -> Result<(), String> {
+    let again = send(lines, sent)?;
+    let alike = match (&sent.signed, &sent.office) {
+        (None, None) => again == (Reply { replayed: true, ..reply.clone() }),
+        (Some(_), _) => sent.made(&again).is_some() && sent.made(&again) == sent.made(reply),
+        (None, Some(office)) => office.alike(reply, &again),
     };
     if alike {
         return Ok(());
@@ -108,18 +111,24 @@ fn replay(client: &mut Client, sent: &Sent, reply: &Reply) -> Result<(), String>
 }
 
 /// Sends a request that was cut off until it has its answer; whether that was not at once.
-fn settle(client: &mut Client, sent: &mut Sent) -> Result<bool, String> {
+fn settle(lines: &mut Lines, sent: &mut Sent) -> Result<bool, String> {
     let since = Instant::now();
     let mut waited = false;
     loop {
-        let reply = send(client, sent)?;
+        let reply = send(lines, sent)?;
         match reply.status {
+            200 | 409 if sent.office.as_ref().is_some_and(|office| office.ends(&reply)) => {
+                sent.reply = Some(reply);
+                return Ok(waited);
+            }
+            // A try whose result is not known yet; a refund or a key that another life still holds.
+            200 | 409 if sent.office.is_some() && since.elapsed() < RECONCILED_WITHIN => waited = true,
             _ if sent.made(&reply).is_some() => {
                 sent.reply = Some(reply);
                 return Ok(waited);
             }
             409 if sent.signed.is_some() && since.elapsed() < RECONCILED_WITHIN => waited = true,
-            200 | 201 | 402 if sent.signed.is_none() => {
+            200 | 201 | 402 if sent.is_plain() => {
                 sent.reply = Some(reply);
                 return Ok(waited);
             }
@@ -136,15 +145,15 @@ fn settle(client: &mut Client, sent: &mut Sent) -> Result<bool, String> {
 fn in_parallel<T: Send>(
     gateway: &Process,
     items: &mut [T],
-    work: impl Fn(&mut Client, &mut T) -> Result<(), String> + Sync,
+    work: impl Fn(&mut Lines, &mut T) -> Result<(), String> + Sync,
 ) -> Result<(), String> {
     let share = items.len().div_ceil(CLIENTS).max(1);
     std::thread::scope(|scope| {
         let threads: Vec<_> = items
             .chunks_mut(share)
             .map(|items| {
-                let (mut client, work) = (gateway.client(), &work);
-                scope.spawn(move || items.iter_mut().try_for_each(|item| work(&mut client, item)))
+                let (mut lines, work) = (gateway.lines(), &work);
+                scope.spawn(move || items.iter_mut().try_for_each(|item| work(&mut lines, item)))
             })
             .collect();
         threads
@@ -163,6 +172,28 @@ fn promises(all: &[Sent]) -> Result<HashMap<String, Promised>, String> {
                 let promised = payments.entry(payment.clone()).or_default();
                 promised.refunds += 1;
                 promised.refunded += amount;
+            }
+            continue;
+        }
+        if let (Some(office), Some(reply)) = (&sent.office, &sent.reply) {
+            match office.says(reply)? {
+                Says::Made(payment) => {
+                    let status = "requires_payment_method".to_owned();
+                    let made = Promised { status, ..Promised::default() };
+                    if payments.insert(payment.clone(), made).is_some() {
+                        return Err(format!("two requests made {payment}"));
+                    }
+                }
+                Says::Stands { payment, status, received } => {
+                    let promised = payments.entry(payment).or_default();
+                    (promised.status, promised.received) = (status.to_owned(), received);
+                }
+                Says::Refunded { payment, amount } => {
+                    let promised = payments.entry(payment).or_default();
+                    promised.refunds += 1;
+                    promised.refunded += amount;
+                }
+                Says::Nothing => {}
             }
             continue;
         }
@@ -259,9 +290,13 @@ impl Run {
         self.report.replays += sent.len();
         self.report.waited += waited.into_inner();
         Made::of(&sent)?;
+        Sales::of(&sent)?;
         let mut payments: Vec<(String, Promised)> = promises(&sent)?.into_iter().collect();
-        in_parallel(gateway, &mut payments, |client, (id, promised)| {
-            kept(&read(client, &format!("/v2/payment_intents/{id}?expand[]=latest_charge"))?, promised)
+        in_parallel(gateway, &mut payments, |lines, (id, promised)| {
+            kept(
+                &read(&mut lines.api, &format!("/v2/payment_intents/{id}?expand[]=latest_charge"))?,
+                promised,
+            )
         })?;
         self.answered.append(&mut sent);
         self.home.verify_books()
@@ -279,13 +314,18 @@ impl Run {
         let client = &mut gateway.client();
         let promised = promises(&answered)?;
         let made = Made::of(&answered)?;
+        let sales = Sales::of(&answered)?;
         let tried = self.each_payment(client, &promised, &made)?;
         self.report.refunds = promised.values().map(|p| p.refunds).sum();
         self.report.captured = promised.values().filter(|p| p.received > 0).count();
         let failures =
             answered.iter().filter(|sent| sent.reply.as_ref().is_some_and(|r| r.status == 402)).count();
         let payouts = self.await_transactions(&gateway, &made, &tried)?;
-        let wanted = made.callbacks(&tried);
+        self.each_checkout(&gateway, &sales)?;
+        let failures = failures + sales.failures;
+        let mut wanted = made.callbacks(&tried);
+        let ends = promised.iter().map(|(id, p)| (id.clone(), (p.status.clone(), p.refunded == p.received)));
+        wanted.extend(sales.notices(&ends.collect()));
         self.await_events(&mut gateway.client(), &promised, failures, &wanted)?;
         // A new connection: the other one may have been idle for too long by now.
         let mut charges = HashMap::new();
@@ -297,7 +337,7 @@ impl Run {
         })?;
         gateway.stop()?;
         self.home.verify_books()?;
-        Ok(Books { charges, payouts })
+        Ok(Books { charges, payouts, sales })
     }
 
     /// Every payment is as promised and listed once, and none but those that were made: the pages on which a
@@ -330,6 +370,15 @@ impl Run {
         }
     }
 
+    /// Every checkout has the transactions that were told, and no other.
+    fn each_checkout(&mut self, gateway: &Process, sales: &Sales) -> Result<(), String> {
+        let mut all: Vec<String> = sales.checkouts.keys().cloned().collect();
+        self.report.checkouts = all.len();
+        in_parallel(gateway, &mut all, |lines, id| {
+            sales.compare(&read(&mut lines.admin, &format!("/api/v1/checkouts/{id}"))?)
+        })
+    }
+
     /// Every transaction that was acknowledged is there under its uuid and our name, and comes to the status
     /// that it must have; the payouts among them.
     fn await_transactions(
@@ -341,7 +390,7 @@ impl Run {
         let payouts = std::sync::Mutex::new(HashMap::new());
         let mut all: Vec<(String, String)> =
             made.transactions.iter().filter_map(|(name, uuid)| Some((name.clone(), uuid.clone()?))).collect();
-        in_parallel(gateway, &mut all, |client, (name, uuid)| {
+        in_parallel(gateway, &mut all, |lines, (name, uuid)| {
             let back: i64 =
                 made.refunds.get(name.as_str()).into_iter().flatten().map(|(_, amount)| amount).sum();
             let expected = match (made.payouts.get(name.as_str()), tried.get(name.as_str())) {
@@ -352,7 +401,7 @@ impl Run {
                 (None, Some(Some(total))) if back < *total => "partially_refunded",
                 (None, Some(Some(_))) => "refunded",
             };
-            let shown = await_status(client, &gateway.shop.status(uuid), expected)?;
+            let shown = await_status(&mut lines.api, &gateway.shop.status(uuid), expected)?;
             if text(&shown, "payment_id") != name
                 || number_of_operations(&shown) != expected_operations(made, name)
             {
@@ -430,6 +479,15 @@ impl Run {
         Ok(())
     }
 
+    /// Who moved money at the site, as the audit log has it.
+    fn compare_audit(&self, runtime: &Runtime, store: &store::Store, sales: &Sales) -> Result<(), String> {
+        let kind = Some(domain::audit::AuditKind::MoneyMoved);
+        let filter = store::audit::AuditFilter { kind, ..Default::default() };
+        let rows = runtime.block_on(engine::audit::list(store, filter, i64::from(i32::MAX)));
+        let rows = rows.map_err(|e| format!("the audit log: {e:?}"))?;
+        sales.compare_audit(rows.into_iter().filter_map(|row| row.subject))
+    }
+
     /// The sandbox's own tables: each attempt submitted once, captured at most once and for what the
     /// gateway says, no payment captured by two attempts, and no account paid twice.
     pub(super) fn compare_provider(
@@ -441,6 +499,7 @@ impl Run {
         let (store, charges) = (db.open(), &books.charges);
         let paid_out = runtime.block_on(store.read(store::sandbox_payouts::all));
         compare_payouts(&paid_out.map_err(|e: StoreError| e.to_string())?, &books.payouts)?;
+        self.compare_audit(runtime, &store, &books.sales)?;
         let known = runtime.block_on(store.read(store::sandbox::all_charges));
         let known = known.map_err(|e: StoreError| format!("the sandbox's tables: {e}"))?;
         let mut captured_for: HashMap<&str, &str> = HashMap::new();

@@ -104,6 +104,7 @@ impl Walk {
         self.compare_charge_list().await?;
         self.compare_history().await?;
         self.compare_events().await?;
+        self.compare_site().await?;
         self.compare_books().await?;
         self.report.comparisons += 1;
         Ok(())
@@ -306,12 +307,20 @@ impl Walk {
     pub(super) async fn finish(&mut self) -> Step<()> {
         self.model.ask_provider();
         self.app.run_waiting().await;
+        self.site.thorough = true;
         self.compare_all().await?;
         self.seal().await?;
         self.compare_books().await?;
         self.compare_provider().await?;
         self.compare_payouts_at_provider().await?;
-        self.report.pages = self.model.payments.iter().filter(|p| p.page.is_some()).count();
+        let sides = || self.model.payments.iter().filter_map(|p| p.site.as_ref());
+        let told = |side: &super::model::site::SiteSide| {
+            side.told.iter().map(|told| told.times).sum::<i64>() + side.told_itself.times
+        };
+        self.report.checkouts = sides().count();
+        self.report.notices = usize::try_from(sides().map(told).sum::<i64>()).unwrap_or(0);
+        let pages = self.model.payments.iter().filter(|p| p.page.is_some()).count();
+        self.report.pages = pages - self.report.checkouts;
         self.report.payouts = self.model.payouts.len();
         let refunds = self.model.payments.iter().map(|p| p.refunds.len()).sum();
         self.report.payments = self.model.payments.len();

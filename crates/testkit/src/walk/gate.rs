@@ -169,9 +169,13 @@ impl Walk {
         self.compare_payment(i).await
     }
 
-    /// A payment with a page: mostly one in a wanted state.
+    /// A payment with a page of Gate: mostly one in a wanted state.
     fn page_in(&mut self, wanted: &[&str]) -> Option<usize> {
-        let pages = |p: &Payment| p.page.is_some();
+        self.page_where(|p| p.page.is_some() && p.site.is_none(), wanted)
+    }
+
+    /// One of the payments that `pages` picks: mostly one in a wanted state.
+    pub(super) fn page_where(&mut self, pages: fn(&Payment) -> bool, wanted: &[&str]) -> Option<usize> {
         let all: Vec<usize> =
             (0..self.model.payments.len()).filter(|i| pages(&self.model.payments[*i])).collect();
         let count = all.len();
@@ -190,7 +194,7 @@ impl Walk {
         all.get(self.random.below(count)).copied()
     }
 
-    fn code_of_page(&self, i: usize) -> String {
+    pub(super) fn code_of_page(&self, i: usize) -> String {
         self.model.payments[i].page.as_ref().map(|page| page.uuid.clone()).unwrap_or_default()
     }
 
@@ -401,8 +405,11 @@ impl Walk {
         Ok(answer.json["data"].clone())
     }
 
-    /// The Gate side of a payment: status, amounts and every operation.
+    /// The side that Gate or the Admin API has of a payment: on Gate status, amounts and every operation.
     pub(super) async fn compare_page(&mut self, i: usize) -> Step<()> {
+        if self.model.payments[i].site.is_some() {
+            return self.compare_checkout(i).await;
+        }
         let uuid = self.code_of_page(i);
         if uuid.is_empty() {
             return Ok(());

@@ -2,8 +2,10 @@
 //! its rules must not be repeated in what it is compared with.
 
 pub mod gate;
+pub mod site;
 
 use gate::{Page, Payout};
+use site::SiteSide;
 use std::collections::BTreeMap;
 
 pub const DAY: i64 = 86_400;
@@ -87,8 +89,10 @@ pub struct Payment {
     pub failure: Option<&'static str>,
     pub failures: usize,
     pub refunds: Vec<Refund>,
-    /// Of one that was made through Gate.
+    /// Of one that has a page: made through Gate, or over the Admin API.
     pub page: Option<Page>,
+    /// Of one that was made over the Admin API.
+    pub site: Option<SiteSide>,
     /// How each try went, in Gate's words.
     pub tries: Vec<&'static str>,
     method: Option<Method>,
@@ -184,6 +188,7 @@ impl Payment {
             failures: 0,
             refunds: Vec::new(),
             page: None,
+            site: None,
             tries: Vec::new(),
             method: None,
             waiting: None,
@@ -485,6 +490,7 @@ impl Model {
             if self.clock_of(i).is_none() {
                 self.bank_decides(i);
             }
+            self.payments[i].tell_shop();
         }
     }
 
@@ -526,6 +532,7 @@ impl Model {
                 p.cancel();
             }
             p.expire(to);
+            p.tell_shop();
         }
         self.clocks[clock] = to;
     }

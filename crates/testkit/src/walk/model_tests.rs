@@ -115,3 +115,32 @@ fn payouts_take_their_fee_and_give_it_back_when_they_fail() {
     model.ask_provider();
     assert_eq!((model.balances["eur"].available, model.in_transit("eur")), (1_020, 0));
 }
+
+#[test]
+fn shops_are_told_each_status_once() {
+    use site::{SiteSide, Told};
+    let mut model = Model::default();
+    let told = |last: &'static str, times| Told { last: Some(last), times };
+    let side = || SiteSide { notices: true, ..SiteSide::default() };
+    let i = model.open_checkout("code", 1_000, "eur", None, side());
+    model.pay_page(i, Method { script: Script::Decline("card_declined"), ..card().expect("a card") });
+    model.payments[i].tell_shop();
+    model.pay_page(i, Method { refund: RefundScript::Fails, ..card().expect("a card") });
+    model.payments[i].tell_shop();
+    model.balances.get_mut("eur").expect("a balance").available = 10_000;
+    assert_eq!(model.refund_transaction(i, 0, None).code, Some("transaction_not_paid"));
+    assert_eq!(model.refund_transaction(i, 1, Some(400)).status, 200);
+    model.payments[i].tell_shop();
+    let seen = |model: &Model| model.payments[i].site.clone().expect("a side").told;
+    assert_eq!(seen(&model), [told("failed", 1), told("succeeded", 1)]);
+    assert_eq!(model.refund_transaction(i, 1, None).status, 200);
+    model.payments[i].tell_shop();
+    assert_eq!(seen(&model)[1], told("refunded", 2));
+    model.ask_provider();
+    assert_eq!(seen(&model)[1], told("succeeded", 3), "neither refund came through");
+    let left = model.open_checkout("other", 1_000, "eur", None, side());
+    assert_eq!((model.expire_checkout(left).status, model.expire_checkout(left).status), (200, 409));
+    model.payments[left].tell_shop();
+    assert_eq!(model.payments[left].checkout_status(), "expired");
+    assert_eq!(model.payments[left].site.clone().expect("a side").told_itself, told("cancelled", 1));
+}

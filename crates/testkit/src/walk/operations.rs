@@ -36,7 +36,7 @@ const METHODS: &[(&str, Script, RefundScript)] = &[
 ];
 
 /// How a walker chooses, out of [`TOTAL`].
-const TOTAL: usize = 100;
+const TOTAL: usize = 132;
 
 impl Walk {
     pub(super) async fn operate(&mut self) -> Step<()> {
@@ -63,6 +63,13 @@ impl Walk {
             92..95 => self.payout().await,
             95..97 => self.repeat_signed().await,
             97..98 => self.reuse_name().await,
+            98..106 => self.open_checkout().await,
+            106..116 => self.pay_checkout().await,
+            116..118 => self.expire_checkout().await,
+            118..120 => self.cancel_transaction().await,
+            120..126 => self.refund_transaction().await,
+            126..128 => self.note_something().await,
+            128..130 => self.repeat_asked().await,
             _ => self.upkeep().await,
         }
     }
