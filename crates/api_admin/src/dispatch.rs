@@ -4,6 +4,7 @@
 use crate::callers::{self, Identity};
 use crate::cookies;
 use crate::error::ApiError;
+use crate::openapi;
 use crate::request::{Anonymous, Answer, Common, Download, Global, Organized, Personal, Scoped, Visiting};
 use crate::routes::{ADMIN_ROUTES, Access, Endpoint, Handler, PUBLIC_ROUTES};
 use axum::Router;
@@ -25,6 +26,10 @@ use web::params::{Params, echo_name};
 use web::rate_limit::windows::WindowLimiter;
 use web::rate_limit::{Verdict, address_key, shown_address};
 use web::{App, KnownLimits, RequestId, RouteName};
+
+/// Of the pages that describe the API: they have no script, and nothing of another site.
+const DOCUMENT_POLICY: &str =
+    "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 static IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 static REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
@@ -59,6 +64,7 @@ impl Backend {
 /// The Admin API: everything below `/api/v1`, and below `/v1`, which is another spelling of it.
 pub fn admin_router(app: App) -> Router {
     let routes = mount(ADMIN_ROUTES, Backend::Admin)
+        .merge(openapi::serve::routes(Backend::Admin))
         .fallback(unknown_admin)
         .method_not_allowed_fallback(not_allowed_admin);
     let panel = from_fn_with_state(app.clone(), crate::panel::allow_panel);
@@ -68,6 +74,7 @@ pub fn admin_router(app: App) -> Router {
 /// The Main Backend: everything below `/api/v1` of the public listener.
 pub fn public_router(app: App) -> Router {
     let routes = mount(PUBLIC_ROUTES, Backend::Public)
+        .merge(openapi::serve::routes(Backend::Public))
         .fallback(unknown_public)
         .method_not_allowed_fallback(not_allowed_public);
     Router::new().nest("/api/v1", routes).with_state(app)
@@ -144,6 +151,31 @@ fn outside(app: &App, backend: Backend, extensions: &Extensions, error: &ApiErro
     let verdict = anonymous(app, backend, extensions);
     let id = request_id(extensions);
     let response = if verdict.allowed { error.response(&id) } else { too_many(&verdict).response(&id) };
+    with_limits(response, &verdict)
+}
+
+/// A text that is the same for everybody, within the limits.
+pub(crate) fn plain_answer(
+    app: &App,
+    backend: Backend,
+    extensions: &Extensions,
+    kind: &'static str,
+    text: &'static str,
+) -> Response {
+    let verdict = anonymous(app, backend, extensions);
+    if !verdict.allowed {
+        return with_limits(too_many(&verdict).response(&request_id(extensions)), &verdict);
+    }
+    let mut response = Response::new(Body::from(text));
+    let headers = response.headers_mut();
+    for (name, value) in [
+        (header::CONTENT_TYPE, kind),
+        (header::CONTENT_SECURITY_POLICY, DOCUMENT_POLICY),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "no-referrer"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
     with_limits(response, &verdict)
 }
 

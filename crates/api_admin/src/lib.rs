@@ -8,6 +8,7 @@ mod error;
 mod handlers;
 mod input;
 mod notices;
+pub mod openapi;
 mod panel;
 mod public;
 mod render;

@@ -12,6 +12,7 @@ pub mod office;
 mod person;
 mod random;
 mod receiver;
+pub mod schema;
 pub mod signer;
 pub mod soak;
 pub mod walk;

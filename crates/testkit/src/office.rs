@@ -1,13 +1,14 @@
 //! A merchant's server that speaks the Admin API: an organisation with a key, a site and the sandbox.
 
 use crate::app::{Answer, TestApp};
+use crate::schema::described;
 use axum::body::Body;
 use axum::http::{Method, Request, header};
 use domain::scope::Mode;
 use engine::admin_keys::{NewAdminKey, system_grants};
 use serde_json::{Value, json};
 
-/// One organisation of an application, as its own key sees it.
+/// One organisation of an application, as its own key sees it. Every answer is compared with the OpenAPI documents.
 #[derive(Clone)]
 pub struct Office {
     pub app: TestApp,
@@ -84,11 +85,16 @@ impl Office {
 
     /// A request below `/api/v1` with any key; an empty one is not sent.
     pub async fn as_key(&self, key: &str, method: Method, path: &str, body: Option<&Value>) -> Answer {
-        let mut request = Request::builder().method(method).uri(format!("/api/v1{path}"));
+        let mut request = Request::builder().method(method.clone()).uri(format!("/api/v1{path}"));
         if !key.is_empty() {
             request = request.header(header::AUTHORIZATION, format!("Bearer {key}"));
         }
-        self.app.admin(with_body(request, body)).await
+        described(
+            api_admin::openapi::admin_document(),
+            &method,
+            path,
+            self.app.admin(with_body(request, body)).await,
+        )
     }
 
     pub async fn get(&self, path: &str) -> Answer {
@@ -116,7 +122,8 @@ impl Office {
         let request = Request::post(format!("/api/v1{path}"))
             .header(header::AUTHORIZATION, format!("Bearer {}", self.key))
             .header("Idempotency-Key", once);
-        self.app.admin(with_body(request, Some(body))).await
+        let answer = self.app.admin(with_body(request, Some(body))).await;
+        described(api_admin::openapi::admin_document(), &Method::POST, path, answer)
     }
 
     /// A checkout of 49.00 euro, with more or other fields.
@@ -130,8 +137,9 @@ impl Office {
 
     /// A request of a payer's browser to the Main Backend.
     pub async fn browser(&self, method: Method, path: &str, body: Option<&Value>) -> Answer {
-        let request = Request::builder().method(method).uri(format!("/api/v1{path}"));
-        self.app.page(with_body(request, body)).await
+        let request = Request::builder().method(method.clone()).uri(format!("/api/v1{path}"));
+        let answer = self.app.page(with_body(request, body)).await;
+        described(api_admin::openapi::public_document(), &method, path, answer)
     }
 
     /// Pays a checkout by a card, as its page's script could.

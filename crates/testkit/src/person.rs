@@ -85,7 +85,7 @@ impl Person {
     /// A request below `/api/v1`, as a page of the panel sends it.
     pub async fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> Answer {
         let mut request = Request::builder()
-            .method(method)
+            .method(method.clone())
             .uri(format!("/api/v1{path}"))
             .header(header::ORIGIN, PASSKEY_ORIGIN);
         let bearer = format!("Bearer {}", self.token);
@@ -104,7 +104,8 @@ impl Person {
             }
             None => Body::empty(),
         };
-        self.app.admin(request.body(body).expect("a request")).await
+        let answer = self.app.admin(request.body(body).expect("a request")).await;
+        crate::schema::described(api_admin::openapi::admin_document(), &method, path, answer)
     }
 
     pub async fn get(&self, path: &str) -> Answer {

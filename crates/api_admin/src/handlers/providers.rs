@@ -12,9 +12,8 @@ const CONFIG_MAX: usize = 50;
 
 /// `config`: the credentials by the names of their fields. Their values are never part of an error.
 fn config(request: &Scoped) -> Result<Option<Credentials>, ApiError> {
-    let Some((_, value)) = request.params.entries().iter().find(|(name, _)| name == "config") else {
-        return Ok(None);
-    };
+    let params = request.params.reader();
+    let Some(value) = { params }.value("config") else { return Ok(None) };
     let refuse = |message: &str| Err(ApiError::invalid("config_invalid", message).field("config"));
     let Param::Map(entries) = value else {
         return refuse("config must be an object of texts.");

@@ -1,6 +1,7 @@
 //! Every route with every kind of caller. The routes come from the product's own tables: a route without a sample
 //! here fails the test.
 
+use crate::route_list::Seen;
 use crate::support::{VISA, refused};
 use api_admin::{ADMIN_ROUTES, Access, Endpoint, PUBLIC_ROUTES};
 use domain::access::Role;
@@ -11,30 +12,30 @@ use testkit::office::{Office, text};
 use testkit::{Answer, Person, TestApp};
 
 /// Objects of one organisation, and more where a request uses its object up.
-struct Fixtures {
-    organization: String,
-    key: String,
-    key_to_delete: String,
-    key_to_revoke: String,
-    system_key: String,
-    system_key_to_delete: String,
-    system_key_to_revoke: String,
-    site: String,
-    site_to_delete: String,
-    provider: String,
-    provider_to_delete: String,
-    client: String,
-    client_to_delete: String,
-    checkout: String,
-    checkout_to_expire: String,
-    session: String,
-    paid: String,
-    to_cancel: String,
-    waiting: (String, String),
+pub(crate) struct Fixtures {
+    pub organization: String,
+    pub key: String,
+    pub key_to_delete: String,
+    pub key_to_revoke: String,
+    pub system_key: String,
+    pub system_key_to_delete: String,
+    pub system_key_to_revoke: String,
+    pub site: String,
+    pub site_to_delete: String,
+    pub provider: String,
+    pub provider_to_delete: String,
+    pub client: String,
+    pub client_to_delete: String,
+    pub checkout: String,
+    pub checkout_to_expire: String,
+    pub session: String,
+    pub paid: String,
+    pub to_cancel: String,
+    pub waiting: (String, String),
 }
 
 impl Fixtures {
-    async fn make(office: &Office) -> Fixtures {
+    pub async fn make(office: &Office) -> Fixtures {
         let id = |value: Value| text(&value["id"]);
         let keys = format!("/organizations/{}/api-keys", office.organization);
         let key = async || {
@@ -88,7 +89,7 @@ impl Fixtures {
 
 /// What a valid key of someone else, or of the other mode, gets.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Foreign {
+pub(crate) enum Foreign {
     /// The address names an object: 404.
     Hidden,
     /// A list: 200, with nothing of this organisation in it.
@@ -97,14 +98,14 @@ enum Foreign {
     Own,
 }
 
-struct Sample {
-    ids: Vec<String>,
+pub(crate) struct Sample {
+    pub ids: Vec<String>,
     body: Value,
     foreign: Foreign,
 }
 
 /// A valid request for each route; `None` for a route that nobody thought of.
-fn sample(f: &Fixtures, route: &Endpoint) -> Option<Sample> {
+pub(crate) fn sample(f: &Fixtures, route: &Endpoint) -> Option<Sample> {
     use Foreign::{Empty, Hidden, Own};
     let at = |ids: &[&str], foreign, body: Value| {
         Some(Sample { ids: ids.iter().map(|i| (*i).to_owned()).collect(), body, foreign })
@@ -190,7 +191,7 @@ fn sample(f: &Fixtures, route: &Endpoint) -> Option<Sample> {
 }
 
 /// The same for the Main Backend: requests with the checkout's own code.
-fn public_sample(f: &Fixtures, route: &Endpoint) -> Option<Sample> {
+pub(crate) fn public_sample(f: &Fixtures, route: &Endpoint) -> Option<Sample> {
     let at = |ids: &[&str], body: Value| {
         Some(Sample { ids: ids.iter().map(|i| (*i).to_owned()).collect(), body, foreign: Foreign::Hidden })
     };
@@ -208,7 +209,7 @@ fn public_sample(f: &Fixtures, route: &Endpoint) -> Option<Sample> {
     }
 }
 
-fn address(route: &Endpoint, ids: &[String]) -> String {
+pub(crate) fn address(route: &Endpoint, ids: &[String]) -> String {
     let mut ids = ids.iter();
     let segments: Vec<&str> = route
         .path
@@ -243,7 +244,7 @@ fn is_global(route: &Endpoint) -> bool {
 }
 
 /// A route that no key opens, whatever it may do.
-async fn only_people(office: &Office, route: &Endpoint, sample: &Sample, keys: &[&String]) {
+async fn only_people(office: &Office, route: &Endpoint, sample: &Sample, keys: &[&String]) -> Vec<u16> {
     let (status, code) = match route.access {
         Access::Person => (403, "not_permitted"),
         Access::Cookie => (403, "origin_not_allowed"),
@@ -258,11 +259,13 @@ async fn only_people(office: &Office, route: &Endpoint, sample: &Sample, keys: &
         refused(ask(office, route, sample, nobody).await, status, code);
     }
     let answer = ask(office, route, sample, "").await;
+    let without = answer.status.as_u16();
     if route.access == Access::Person {
         refused(answer, 401, "unauthenticated");
     } else if route.path != "/auth" {
         assert!(answer.status.is_client_error(), "{}: {}", route.path, answer.text);
     }
+    vec![without, status, status, status]
 }
 
 /// What a person's role says about a route; `None` where no role is asked for.
@@ -331,15 +334,18 @@ testkit::on_both_engines! {
         let fixtures = Fixtures::make(&office).await;
         let other = office.another("Other shop").await;
         let live = office.key_of(&office.organization, "live").await;
+        let mut seen = Seen::new();
         for route in ADMIN_ROUTES {
             let name = format!("{} {}", route.method, route.path);
             let sample = sample(&fixtures, route).unwrap_or_else(|| panic!("{name} has no sample"));
             if matches!(route.access, Access::Visitor | Access::Cookie | Access::Person) {
-                only_people(&office, route, &sample, &[&office.key, &office.system_key, &live]).await;
+                let keys = [&office.key, &office.system_key, &live];
+                seen.insert(name, only_people(&office, route, &sample, &keys).await);
                 continue;
             }
             if route.access == Access::Public {
                 ask(&office, route, &sample, "").await.expect(200);
+                seen.insert(name, vec![200; 4]);
                 continue;
             }
             for nobody in ["", "sk_test_000000000000000000000000.x", app.sk.as_str(), "eyJhbGciOiJub25lIn0.e30."] {
@@ -349,8 +355,10 @@ testkit::on_both_engines! {
             let code = if is_global(route) { "not_permitted" } else { "insufficient_scope" };
             refused(ask(&office, route, &sample, &narrow).await, 403, code);
             let foreign = [("another organisation", &other.key), ("live mode", &live)];
+            let mut statuses = vec![401, 403];
             for (who, key) in foreign {
                 let answer = ask(&office, route, &sample, key).await;
+                statuses.push(answer.status.as_u16());
                 let of_organization = matches!(route.access, Access::Organization(..));
                 match sample.foreign {
                     // An organisation is the same in both modes; what it has in each differs.
@@ -380,7 +388,9 @@ testkit::on_both_engines! {
             // There is nobody yet whose role could be changed.
             let nobody = route.path.ends_with("{userId}") && answer.status.as_u16() == 404;
             assert!(nobody || matches!(answer.status.as_u16(), 200 | 201), "{name}: {} {}", answer.status, answer.text);
+            seen.insert(name, statuses);
         }
+        crate::route_list::check(&seen);
         app.assert_books().await;
     }
 

@@ -42,12 +42,13 @@ impl Keyed {
 
     pub async fn ask(&self, key: &str, method: Method, path: &str, body: Option<&Value>) -> Answer {
         let request = Request::builder()
-            .method(method)
+            .method(method.clone())
             .uri(format!("/api/v1{path}"))
             .header(header::AUTHORIZATION, format!("Bearer {key}"))
             .header(header::CONTENT_TYPE, "application/json");
         let body = body.map_or_else(Body::empty, |body| Body::from(body.to_string()));
-        self.app.admin(request.body(body).expect("a request")).await
+        let answer = self.app.admin(request.body(body).expect("a request")).await;
+        testkit::schema::described(api_admin::openapi::admin_document(), &method, path, answer)
     }
 
     pub async fn get(&self, path: &str) -> Answer {

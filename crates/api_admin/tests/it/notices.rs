@@ -9,7 +9,7 @@ use testkit::office::{Office, text};
 use testkit::{Received, Receiver, TestApp};
 use workers::{WorkerOptions, Workers};
 
-fn work(app: &TestApp) -> Workers {
+pub fn work(app: &TestApp) -> Workers {
     let render = testkit::event_renderer(app.urls.clone());
     Workers::start(app.engine.clone(), outbound::Client::new(), render, WorkerOptions::default())
 }
