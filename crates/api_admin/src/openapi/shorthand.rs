@@ -20,7 +20,11 @@ pub(super) enum Side {
 
 /// A field's schema, and whether the object must have it.
 pub(super) fn field(short: &Value, side: Side) -> (Value, bool) {
-    let Value::String(text) = short else { return (schema(short, side), side == Side::Answer) };
+    let Value::String(text) = short else {
+        // What is neither a text nor an object describes nothing, which fits no value.
+        let described = if short.is_object() { schema(short, side) } else { json!({}) };
+        return (described, side == Side::Answer);
+    };
     let (head, description) = text.split_once(' ').unwrap_or((text, ""));
     let (head, shown) = match head.split_once(':') {
         Some((head, shown)) => (head, Some(shown)),
@@ -168,6 +172,7 @@ mod tests {
                 json!({ "anyOf": [{ "$ref": "#/components/schemas/Site" }, { "type": "null" }] }),
             ),
             (json!("=card"), json!({ "type": "string", "const": "card" })),
+            (Value::Null, json!({})),
             (
                 json!({ "oneOf": ["Site", { "x": "boolean" }] }),
                 json!({ "oneOf": [
