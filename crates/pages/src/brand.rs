@@ -131,7 +131,7 @@ mod tests {
     #[test]
     fn whatever_the_colour_everything_stays_readable() {
         for n in 0..=0xfff_u32 {
-            let color = (n & 0xf00) * 0x1100 | (n & 0xf0) * 0x110 | (n & 0xf) * 0x11;
+            let color = (((n >> 8) & 0xf) * 0x11_0000) + (((n >> 4) & 0xf) * 0x1100) + ((n & 0xf) * 0x11);
             for scheme in [&LIGHT, &DARK] {
                 let rules = scheme.rules(color);
                 let value = |name: &str| {
