@@ -3,6 +3,7 @@
 use axum::body::Body;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
+use domain::id::Core;
 use domain::payment::{PaymentStatus, Refusal};
 use domain::refund::RefundRefusal;
 use domain::session::SignInRefusal;
@@ -116,8 +117,9 @@ fn dotted(param: &str) -> String {
 impl From<Error> for ApiError {
     fn from(e: Error) -> Self {
         match e {
-            Error::NotFound { kind, id } => ApiError::not_found(kind, &id),
+            Error::NotFound { kind, id } => ApiError::not_found(kind, &as_hex(id)),
             Error::Missing { param, kind, id } => {
+                let id = as_hex(id);
                 let message =
                     format!("{param} names no {kind} of this organisation and mode: {}.", echo(&id));
                 ApiError { missing: Some(id), ..ApiError::new(StatusCode::NOT_FOUND, "not_found", message) }
@@ -200,6 +202,12 @@ impl From<Error> for ApiError {
             Error::Internal(what) => defect(&what),
         }
     }
+}
+
+/// An id as this surface spells it: the engine names objects with their prefix.
+fn as_hex(id: String) -> String {
+    let core = id.split_once('_').and_then(|(_, core)| Core::parse_base62(core));
+    core.map_or(id, Core::hex)
 }
 
 fn defect(what: &impl std::fmt::Display) -> ApiError {
