@@ -44,3 +44,24 @@ pub struct Customer {
     pub clock: Option<ClockId>,
     pub created_at: Timestamp,
 }
+
+impl Customer {
+    /// A customer of whom nothing is known.
+    pub fn new(id: CustomerId, scope: Scope, created_at: Timestamp) -> Customer {
+        Customer {
+            id,
+            scope,
+            email: None,
+            name: None,
+            phone: None,
+            description: None,
+            address: None,
+            shipping: None,
+            preferred_locales: Vec::new(),
+            default_payment_method: None,
+            metadata: Metadata::new(),
+            clock: None,
+            created_at,
+        }
+    }
+}

@@ -1,9 +1,8 @@
 //! Clients: customers as an organisation deals with them over the Admin API.
 
 use crate::call::{By, Call, Reply};
-use crate::emit::{Cause, News};
 use crate::error::Error;
-use crate::view::{ClientView, Snapshot, View};
+use crate::view::{ClientView, View};
 use crate::{Engine, site_checkouts};
 use domain::Metadata;
 use domain::audit::{AuditEntry, AuditKind};
@@ -105,27 +104,13 @@ impl Engine {
     {
         self.command(call, move |engine, tx, call| {
             let (scope, now) = (call.caller.scope, engine.now());
-            let mut customer = Customer {
-                id: engine.ids.next(),
-                scope,
-                email: None,
-                name: None,
-                phone: None,
-                description: None,
-                address: None,
-                shipping: None,
-                preferred_locales: Vec::new(),
-                default_payment_method: None,
-                metadata: Metadata::new(),
-                clock: None,
-                created_at: now,
-            };
+            let mut customer = Customer::new(engine.ids.next(), scope, now);
             let mut facts = ClientFacts::default();
             changes.apply(&mut customer, &mut facts);
             metadata(&mut customer.metadata)?;
             store::customers::insert(tx, &customer)?;
             store::clients::set_facts(tx, customer.id, &facts, now)?;
-            engine.tell_of_client(tx, call, &customer, None)?;
+            engine.tell_of_customer(tx, call, &customer, None, EventType::CustomerCreated)?;
             engine.audit_client(tx, call, AuditKind::ObjectCreated, customer.id, changes.told())?;
             Ok(View::Client(Box::new(ClientView { customer, facts, updated_at: now, lifetime_value: None })))
         })
@@ -152,7 +137,7 @@ impl Engine {
             metadata(&mut customer.metadata)?;
             store::customers::update(tx, &customer)?;
             store::clients::set_facts(tx, id, &facts, now)?;
-            engine.tell_of_client(tx, call, &customer, Some(before))?;
+            engine.tell_of_customer(tx, call, &customer, Some(before), EventType::CustomerUpdated)?;
             engine.audit_client(tx, call, AuditKind::SettingsChanged, id, changes.told())?;
             Ok(View::Client(Box::new(ClientView { customer, facts, updated_at: now, lifetime_value: None })))
         })
@@ -223,21 +208,6 @@ impl Engine {
                 })
             })
             .await
-    }
-
-    fn tell_of_client(
-        &self,
-        tx: &mut Tx<'_>,
-        call: &Call,
-        customer: &Customer,
-        before: Option<Customer>,
-    ) -> Result<(), Error> {
-        let event = if before.is_some() { EventType::CustomerUpdated } else { EventType::CustomerCreated };
-        let at = self.object_time(tx, customer.scope, customer.clock)?;
-        let previous = before.map(|c| Box::new(Snapshot { customer: Some(c), ..Snapshot::default() }));
-        let snapshot = Snapshot { customer: Some(customer.clone()), previous, ..Snapshot::default() };
-        let news = [News::new(event, customer.id.core())];
-        self.emit(tx, customer.scope, &Cause::from(call), at, snapshot, &news)
     }
 
     fn audit_client(

@@ -77,25 +77,12 @@ impl Engine {
                 let known = store::test_clocks::get(tx, scope, id)?;
                 known.ok_or_else(|| Error::missing("test_clock", "test clock", id))?;
             }
-            let mut customer = Customer {
-                id: engine.ids.next(),
-                scope,
-                email: None,
-                name: None,
-                phone: None,
-                description: None,
-                address: None,
-                shipping: None,
-                preferred_locales: Vec::new(),
-                default_payment_method: None,
-                metadata: Metadata::new(),
-                clock,
-                created_at: engine.object_time(tx, scope, clock)?,
-            };
+            let created_at = engine.object_time(tx, scope, clock)?;
+            let mut customer = Customer { clock, ..Customer::new(engine.ids.next(), scope, created_at) };
             changes.apply(tx, &mut customer)?;
             metadata(&mut customer.metadata)?;
             store::customers::insert(tx, &customer)?;
-            engine.tell(tx, call, &customer, None, EventType::CustomerCreated)?;
+            engine.tell_of_customer(tx, call, &customer, None, EventType::CustomerCreated)?;
             Ok(View::Customer(customer))
         })
         .await
@@ -119,13 +106,14 @@ impl Engine {
             changes.apply(tx, &mut customer)?;
             metadata(&mut customer.metadata)?;
             store::customers::update(tx, &customer)?;
-            engine.tell(tx, call, &customer, Some(before), EventType::CustomerUpdated)?;
+            engine.tell_of_customer(tx, call, &customer, Some(before), EventType::CustomerUpdated)?;
             Ok(View::Customer(customer))
         })
         .await
     }
 
-    fn tell(
+    /// Tells of a customer that was made, or changed from what it was `before`.
+    pub(crate) fn tell_of_customer(
         &self,
         tx: &mut Tx<'_>,
         call: &Call,

@@ -11,7 +11,6 @@ use crate::payments::confirm::capture_fee;
 use crate::payments::create::new_payment;
 use crate::provider::MethodChoice;
 use crate::view::{Snapshot, payment_view};
-use domain::Metadata;
 use domain::checkout::{Checkout, CheckoutDetails};
 use domain::currency::Currency;
 use domain::customer::{Address, Customer};
@@ -300,19 +299,12 @@ impl Engine {
             return Ok(known);
         }
         let customer = Customer {
-            id: self.ids.next(),
-            scope,
             email: Some(payer.email.clone()),
             name: Some(payer.name.clone()).filter(|name| !name.is_empty()),
             phone: payer.phone.clone(),
-            description: None,
             address: Some(payer.address.clone()).filter(|a| *a != Address::default()),
-            shipping: None,
             preferred_locales: payer.language.iter().cloned().collect(),
-            default_payment_method: None,
-            metadata: Metadata::new(),
-            clock: None,
-            created_at: self.now(),
+            ..Customer::new(self.ids.next(), scope, self.now())
         };
         store::customers::insert(tx, &customer)?;
         let (id, at) = (customer.id, customer.created_at);
