@@ -22,7 +22,7 @@ use engine::{Call, IdempotentRequest, ReplySpec, wall_clock};
 use web::body::BodyRefusal;
 use web::client;
 use web::middleware::show_limits;
-use web::params::{Params, echo_name};
+use web::params::{Params, Value, codes, echo_name};
 use web::rate_limit::windows::WindowLimiter;
 use web::rate_limit::{Verdict, address_key, shown_address};
 use web::{App, KnownLimits, RequestId, RouteName};
@@ -476,6 +476,13 @@ impl Exchange<'_> {
         let query = Params::from_query(self.parts.uri.query().unwrap_or(""))?;
         let headers = &self.parts.headers;
         if matches!(self.endpoint.method, "GET" | "DELETE") {
+            // An empty filter would be none, and show all where one was looked for.
+            if let Some((name, _)) =
+                query.entries().iter().find(|(_, v)| matches!(v, Value::Text(t) if t.is_empty()))
+            {
+                let message = format!("{} is empty. Give it a value, or leave it out.", echo_name(name));
+                return Err(ApiError::invalid(codes::INVALID_EMPTY, message).field(name));
+            }
             return Ok(query);
         }
         if let Some((name, _)) = query.entries().iter().find(|(name, _)| !IN_ADDRESS.contains(&name.as_str()))
@@ -536,7 +543,11 @@ impl Exchange<'_> {
 
 fn key_in_query(uri: &Uri) -> bool {
     let names = ["api_key=", "apiKey=", "key=", "token="];
-    uri.query().is_some_and(|q| q.split('&').any(|p| names.iter().any(|name| p.starts_with(name))))
+    let is_key = |pair: &str| {
+        let value = pair.split_once('=').map_or("", |(_, value)| value);
+        names.iter().any(|name| pair.starts_with(name)) || value.starts_with("sk_")
+    };
+    uri.query().is_some_and(|q| q.split('&').any(is_key))
 }
 
 fn is_json(headers: &HeaderMap) -> bool {

@@ -37,7 +37,7 @@ pub(crate) fn required<T>(value: Option<T>, name: &str) -> Result<T, ApiError> {
 pub(crate) fn currency(reader: &mut Reader<'_>, name: &str) -> Result<Option<Currency>, ApiError> {
     let Some(text) = reader.raw_text(name, 20)? else { return Ok(None) };
     let currency = Currency::parse(text).map_err(|e| {
-        let message = format!("{name} {} is not usable: {e}. Use an ISO 4217 code such as EUR.", echo(text));
+        let message = format!("{name} {} is not usable: it {e}.", echo(text));
         ApiError::unprocessable("currency_invalid", message).field(name)
     })?;
     if let Some(why) = currency.refused_on_v2() {
@@ -80,6 +80,21 @@ pub(crate) fn url(
 fn domain_url(text: &str, http_loopback: bool) -> Result<(), String> {
     // What stands in braces is filled in later by ids, which need no encoding.
     web::url::check(&text.replace(['{', '}'], "_"), http_loopback, true)
+}
+
+/// A text in a change that cannot be taken away: absent leaves it, empty and null are refused.
+pub(crate) fn changed_text(
+    reader: &mut Reader<'_>,
+    name: &str,
+    max_chars: usize,
+) -> Result<Option<String>, ApiError> {
+    let sent = reader.was_sent(name);
+    let text = reader.text(name, max_chars)?;
+    if sent && text.is_none() {
+        let message = format!("{name} cannot be empty. Leave it out to keep it as it is.");
+        return Err(ApiError::invalid(codes::INVALID_EMPTY, message).field(name));
+    }
+    Ok(text)
 }
 
 pub(crate) fn email(reader: &mut Reader<'_>, name: &str) -> Result<Option<String>, ApiError> {

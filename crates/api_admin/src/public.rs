@@ -9,7 +9,7 @@ use crate::routes::Endpoint;
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
-use domain::attempt::Attempt;
+use domain::attempt::{Attempt, AttemptStatus};
 use domain::bank::Iban;
 use domain::card::{CardNumber, Expiry};
 use domain::date::year_and_month;
@@ -71,7 +71,8 @@ pub(crate) async fn pay(request: Anonymous) -> Result<Answer, ApiError> {
     let mut reader = params.reader();
     let code = code(&mut reader)?;
     let view = find(&request.app, &code).await?;
-    let form = match reader.raw_text("attemptKey", FORM_CHARS)? {
+    let key = reader.raw_text("attemptKey", FORM_CHARS)?;
+    let form = match key {
         Some(key) if !key.is_empty() && key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') => {
             key.to_owned()
         }
@@ -82,9 +83,15 @@ pub(crate) async fn pay(request: Anonymous) -> Result<Answer, ApiError> {
         None => request.engine().form_name(),
     };
     if !view.payable() {
-        return answered(&request, &view, view.attempt.as_ref());
+        // What was paid, or is at the provider, is the answer to a second press. A try that failed is the answer to its
+        // own repetition only.
+        let ended = view.attempt.as_ref().is_none_or(|a| {
+            matches!(a.status, AttemptStatus::Failed | AttemptStatus::Canceled | AttemptStatus::Expired)
+        });
+        let attempt = view.attempt.as_ref().filter(|_| !ended || key.is_some());
+        return answered(&request, &view, attempt);
     }
-    let method = method_of(&request, &view, &mut reader).await?;
+    let method = method_of(&request, &view, &mut reader).await.map_err(for_payers)?;
     let is_card = matches!(method.facts, MethodFacts::Card(_));
     let sent = Submission { form, method, request_id: request.request_id.clone() };
     let (engine, before) = (request.engine().clone(), view.payment.attempts);
@@ -95,8 +102,16 @@ pub(crate) async fn pay(request: Anonymous) -> Result<Answer, ApiError> {
         let outcome = tried.and_then(|paid| declined(paid.payment.status));
         (paid, outcome)
     };
-    let paid = request.app.run_try(view.scope, work).await??;
+    let paid = request.app.run_try(view.scope, work).await?.map_err(|e| for_payers(e.into()))?;
     answered(&request, &paid, paid.attempt.as_ref())
+}
+
+/// An operator's words for an operator's problem are nothing to a payer.
+fn for_payers(error: ApiError) -> ApiError {
+    if error.code != "provider_not_configured" {
+        return error;
+    }
+    ApiError::conflict(error.code, "There is no way to pay here at the moment.")
 }
 
 fn answered(request: &Anonymous, view: &CheckoutView, attempt: Option<&Attempt>) -> Result<Answer, ApiError> {

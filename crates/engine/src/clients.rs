@@ -134,6 +134,14 @@ impl Engine {
             let (mut customer, mut facts, _) = present(tx, scope, id)?;
             let before = customer.clone();
             changes.apply(&mut customer, &mut facts);
+            if customer.email.is_none()
+                && facts.last_name.is_none()
+                && facts.company.is_none()
+                && customer.name.is_none()
+            {
+                let message = "A client needs at least one of email, lastName and company.";
+                return Err(Error::invalid("email", "client_unnamed", message));
+            }
             metadata(&mut customer.metadata)?;
             store::customers::update(tx, &customer)?;
             store::clients::set_facts(tx, id, &facts, now)?;

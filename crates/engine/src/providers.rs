@@ -20,6 +20,9 @@ const CREDENTIAL_MAX: usize = 4_096;
 /// Characters of a secret that stay readable at its end.
 const SHOWN_CHARS: usize = 4;
 
+/// What a secret that is shown begins with.
+const MASK: &str = "••••";
+
 /// Names and values of credentials, as an operator entered them.
 pub type Credentials = Vec<(String, String)>;
 
@@ -269,6 +272,15 @@ fn checked(profile: &ConnectorProfile, stored: Credentials, new: &Credentials) -
             let message = format!("config.{name} must be one line of up to {CREDENTIAL_MAX} bytes");
             return Err(Error::invalid("config", "credential_invalid", message));
         }
+        if value.starts_with(MASK) && all.iter().any(|(known, _)| known == name) {
+            // What was read back and is sent as it was shown.
+            continue;
+        }
+        if value.starts_with(MASK) {
+            let message =
+                format!("config.{name} is a masked value as it is shown; send the credential itself");
+            return Err(Error::invalid("config", "credential_masked", message));
+        }
         all.retain(|(known, _)| known != name);
         if !value.is_empty() {
             all.push((name.clone(), value.clone()));
@@ -299,5 +311,5 @@ fn masked(value: &str) -> String {
     } else {
         String::new()
     };
-    format!("••••{end}")
+    format!("{MASK}{end}")
 }

@@ -95,7 +95,7 @@ fn id_of(request: &Request) -> String {
 
 /// The answer for a path that does not exist.
 pub(crate) fn not_found(request: &Request) -> Response {
-    let message = "There is nothing at this address. The API is on another port: see what paymentgate printed at \
+    let message = "There is nothing at this address. The Admin API is below /api/v1; the others have ports of their own: see what paymentgate printed at \
                    its start.";
     error(StatusCode::NOT_FOUND, "resource_missing", message, &id_of(request))
 }

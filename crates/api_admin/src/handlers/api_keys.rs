@@ -1,6 +1,6 @@
 use crate::callers::Identity;
 use crate::error::ApiError;
-use crate::input::{NAME_MAX, mode, networks};
+use crate::input::{NAME_MAX, changed_text, mode, networks};
 use crate::render;
 use crate::request::{Answer, Organized};
 use axum::http::StatusCode;
@@ -28,9 +28,17 @@ fn owner_by_query(request: &Organized) -> Result<KeyOwner, ApiError> {
     Ok(owner(request, named))
 }
 
+fn no_scopes() -> ApiError {
+    let message = "scopes must list at least one scope, such as checkout:create.";
+    ApiError::unprocessable("scopes_missing", message).field("scopes")
+}
+
 /// `scopes`, as far as this caller may give them.
 fn grants(reader: &mut Reader<'_>, identity: &Identity) -> Result<Option<Vec<Grant>>, ApiError> {
     let Some(texts) = reader.texts("scopes", SCOPES_MAX, 100)? else { return Ok(None) };
+    if texts.is_empty() {
+        return Err(no_scopes());
+    }
     let known = catalogue();
     let mut grants = Vec::with_capacity(texts.len());
     for text in &texts {
@@ -85,11 +93,7 @@ pub(crate) async fn create(request: Organized) -> Result<Answer, ApiError> {
         );
         return Err(ApiError::forbidden("mode_not_permitted", message).field("mode"));
     }
-    let grants = grants(&mut reader, &request.identity)?.unwrap_or_default();
-    if grants.is_empty() {
-        let message = "scopes must list at least one scope, such as checkout:create.";
-        return Err(ApiError::unprocessable("scopes_missing", message).field("scopes"));
-    }
+    let grants = grants(&mut reader, &request.identity)?.ok_or_else(no_scopes)?;
     let new = NewAdminKey {
         name,
         mode: named.unwrap_or(request.scope.mode),
@@ -112,7 +116,7 @@ pub(crate) async fn update(request: Organized) -> Result<Answer, ApiError> {
     let id: AdminKeyId = request.id(1, "API key")?;
     let mut reader = request.params.reader();
     let changes = AdminKeyChanges {
-        name: reader.text("name", NAME_MAX)?,
+        name: changed_text(&mut reader, "name", NAME_MAX)?,
         grants: grants(&mut reader, &request.identity)?,
         networks: networks(&mut reader, "ipWhitelist", NETWORKS_MAX)?,
     };

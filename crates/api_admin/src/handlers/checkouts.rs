@@ -3,6 +3,7 @@ use crate::input::{Side, amount, currency, email, id, metadata_change, new_metad
 use crate::render;
 use crate::request::{Answer, Scoped};
 use domain::id::{PaymentId, StorefrontId};
+use domain::money::MAX_AMOUNT;
 use domain::site_checkout::{ITEMS_MAX, ItemKind, Party, QUANTITY_MAX, SiteItem, sum};
 use domain::storefront::REQUEST_EXPIRATION_MAX_S;
 use engine::CheckoutFilter;
@@ -78,7 +79,7 @@ fn items(reader: &mut Reader<'_>) -> Result<Vec<SiteItem>, ApiError> {
     let mut items = Vec::new();
     for mut item in reader.objects("items", ITEMS_MAX)?.unwrap_or_default() {
         let quantity = item.integer("quantity", 1, QUANTITY_MAX)?.unwrap_or(1);
-        let unit_price = item.integer("unitPrice", i64::MIN, i64::MAX)?;
+        let unit_price = item.integer("unitPrice", -MAX_AMOUNT, MAX_AMOUNT)?;
         let unit_price = unit_price.ok_or_else(|| item.missing("unitPrice"))?;
         let kinds: Vec<&'static str> = ItemKind::ALL.iter().map(|kind| kind.as_str()).collect();
         let kind = item.one_of("itemType", &kinds)?.and_then(ItemKind::parse);
@@ -165,13 +166,14 @@ pub(super) fn party(reader: &mut Reader<'_>, name: &str) -> Result<Option<Party>
     Ok((party != Party::default()).then_some(party))
 }
 
-/// Two letters; of a longer tag the first two.
+/// Two letters, with what may follow after a hyphen: of `de-AT` the `de`.
 pub(super) fn language(reader: &mut Reader<'_>) -> Result<Option<String>, ApiError> {
     let Some(text) = reader.text("language", 20)? else { return Ok(None) };
-    let language: String = text.chars().take(2).collect::<String>().to_ascii_lowercase();
+    let language = text.split(['-', '_']).next().unwrap_or_default().to_ascii_lowercase();
     let known = language.len() == 2 && language.bytes().all(|b| b.is_ascii_lowercase());
     known.then_some(Some(language)).ok_or_else(|| {
-        let message = format!("language must be a tag such as de; it is {}.", echo(&text));
+        let message =
+            format!("language must be a tag of two letters such as de or de-AT; it is {}.", echo(&text));
         ApiError::unprocessable("language_invalid", message).field("language")
     })
 }

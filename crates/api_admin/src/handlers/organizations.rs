@@ -1,6 +1,6 @@
 use crate::cookies;
 use crate::error::ApiError;
-use crate::input::{NAME_MAX, email};
+use crate::input::{NAME_MAX, changed_text, email};
 use crate::render;
 use crate::request::{Answer, Global, Organized, Personal};
 use axum::http::StatusCode;
@@ -45,7 +45,7 @@ pub(crate) async fn get(request: Organized) -> Result<Answer, ApiError> {
 
 pub(crate) async fn update(request: Organized) -> Result<Answer, ApiError> {
     let mut reader = request.params.reader();
-    let name = reader.text("name", NAME_MAX)?;
+    let name = changed_text(&mut reader, "name", NAME_MAX)?;
     let support = if reader.was_sent("supportEmail") {
         Some(email(&mut reader, "supportEmail")?.unwrap_or_default())
     } else {

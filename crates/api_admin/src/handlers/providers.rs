@@ -1,5 +1,5 @@
 use crate::error::ApiError;
-use crate::input::NAME_MAX;
+use crate::input::{NAME_MAX, changed_text};
 use crate::render;
 use crate::request::{Anonymous, Answer, Scoped};
 use domain::id::ProviderId;
@@ -33,8 +33,8 @@ fn config(request: &Scoped) -> Result<Option<Credentials>, ApiError> {
 }
 
 fn label(reader: &mut Reader<'_>) -> Result<Option<String>, ApiError> {
-    let label = reader.text("label", NAME_MAX)?;
-    Ok(if label.is_some() { label } else { reader.text("name", NAME_MAX)? })
+    let label = changed_text(reader, "label", NAME_MAX)?;
+    Ok(if label.is_some() { label } else { changed_text(reader, "name", NAME_MAX)? })
 }
 
 pub(crate) async fn kinds(request: Anonymous) -> Result<Answer, ApiError> {

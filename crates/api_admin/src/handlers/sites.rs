@@ -1,5 +1,5 @@
 use crate::error::ApiError;
-use crate::input::{NAME_MAX, id, id_of, url};
+use crate::input::{NAME_MAX, changed_text, id, id_of, url};
 use crate::render;
 use crate::request::{Answer, Scoped};
 use domain::id::StorefrontId;
@@ -11,16 +11,17 @@ use serde_json::json;
 fn changes(request: &Scoped) -> Result<SiteChanges, ApiError> {
     let mut reader = request.params.reader();
     let http_loopback = request.engine().egress(request.scope).allow_loopback;
-    let mut changes = SiteChanges { name: reader.text("name", NAME_MAX)?, ..SiteChanges::default() };
-    if reader.has("url") {
+    let mut changes =
+        SiteChanges { name: changed_text(&mut reader, "name", NAME_MAX)?, ..SiteChanges::default() };
+    if reader.was_sent("url") {
         changes.url = Some(url(&mut reader, "url", http_loopback)?.unwrap_or_default());
     }
     if let Some(mut branding) = reader.object("branding")? {
-        if branding.has("logo") {
+        if branding.was_sent("logo") {
             let logo = url(&mut branding, "logo", http_loopback);
             changes.logo = Some(logo.map_err(|e| e.field("branding.logo"))?);
         }
-        if branding.has("primaryColor") {
+        if branding.was_sent("primaryColor") {
             let color = branding.text("primaryColor", 20)?;
             if color.as_ref().is_some_and(|color| !is_color(color)) {
                 let message = "branding.primaryColor must be a colour such as #0a7f5a.";
@@ -39,7 +40,7 @@ fn changes(request: &Scoped) -> Result<SiteChanges, ApiError> {
         }
         changes.providers = Some(ids);
     }
-    if reader.has("defaultProviderId") {
+    if reader.was_sent("defaultProviderId") {
         changes.default_provider = Some(id(&mut reader, "defaultProviderId")?);
     }
     changes.ipn_version = reader.integer("ipnVersion", 1, 2)?;

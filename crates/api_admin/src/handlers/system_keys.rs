@@ -1,6 +1,6 @@
 use super::api_keys::{ceiling, overlap};
 use crate::error::ApiError;
-use crate::input::{NAME_MAX, mode, networks};
+use crate::input::{NAME_MAX, changed_text, mode, networks};
 use crate::render;
 use crate::request::{Answer, Global};
 use domain::admin_key::NETWORKS_MAX;
@@ -40,7 +40,7 @@ pub(crate) async fn update(request: Global) -> Result<Answer, ApiError> {
     let id: AdminKeyId = request.id(0, "system key")?;
     let mut reader = request.params.reader();
     let changes = AdminKeyChanges {
-        name: reader.text("name", NAME_MAX)?,
+        name: changed_text(&mut reader, "name", NAME_MAX)?,
         grants: None,
         networks: networks(&mut reader, "ipWhitelist", NETWORKS_MAX)?,
     };

@@ -9,6 +9,7 @@ use domain::date::iso_micros;
 use domain::export::{CheckoutRow, ClientRow, ExportKind, ExportRows, RefundRow, TransactionRow};
 use domain::money::format_minor;
 use domain::payment_method::MethodKind;
+use domain::refund::Refund;
 use domain::site_transaction;
 use domain::time::Timestamp;
 use web::csv::{Cell, Table};
@@ -224,6 +225,11 @@ fn checkout(table: &mut Table, row: &CheckoutRow) {
     ]);
 }
 
+/// A shop's own words for a refund.
+fn own_reason(refund: &Refund) -> Option<&str> {
+    refund.metadata.iter().find(|(key, _)| key == "reason").map(|(_, reason)| reason.as_str())
+}
+
 fn refund(table: &mut Table, row: &RefundRow) {
     let r = &row.refund;
     let [amount] = decimals([r.amount], r.currency);
@@ -238,7 +244,8 @@ fn refund(table: &mut Table, row: &RefundRow) {
         currency(r.currency).into(),
         r.amount.into(),
         Cell::from(&amount),
-        r.reason.map(|reason| reason.as_str()).into(),
+        // The Admin API keeps a shop's own words for it among the metadata.
+        r.reason.map(|reason| reason.as_str()).or_else(|| own_reason(r)).into(),
         r.failure_reason.as_deref().into(),
         row.external_reference.as_deref().into(),
     ]);

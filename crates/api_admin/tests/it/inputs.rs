@@ -37,7 +37,8 @@ testkit::on_both_engines! {
             (json!({ "clientId": "cus_1" }), 400, "id_invalid", "clientId"),
             (json!({ "expiresIn": 1 }), 400, "parameter_invalid_integer", "expiresIn"),
             (item(json!(2), json!(2_000)), 422, "items_sum_mismatch", "items"),
-            (item(json!(1_000_000), json!(i64::MAX)), 422, "items_sum_mismatch", "items"),
+            (item(json!(1_000_000), json!(i64::MAX)), 400, "parameter_invalid_integer", "items[0].unitPrice"),
+            (item(json!(1_000_000), json!(999_999_999_999_i64)), 422, "items_sum_mismatch", "items"),
             (item(json!(0), json!(4_900)), 400, "parameter_invalid_integer", "items[0].quantity"),
             (item(json!(1), json!("49.00")), 400, "parameter_invalid_integer", "items[0].unitPrice"),
             (json!({ "items": [{ "name": "x" }] }), 400, "parameter_missing", "items[0].unitPrice"),
@@ -90,6 +91,7 @@ testkit::on_both_engines! {
             ("from=yesterday", 400, "instant_invalid"),
             ("from=2023-02-29", 400, "instant_invalid"),
             ("siteId=1", 400, "id_invalid"),
+            ("externalReference=", 400, "parameter_invalid_empty"),
         ] {
             refused(office.get(&format!("/transactions?{query}")).await, status, code);
         }

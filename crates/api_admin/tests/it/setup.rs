@@ -74,8 +74,8 @@ testkit::on_both_engines! {
         let seen = office.get(&format!("/transactions/{}", text(&paid["id"]))).await.expect(200);
         assert_eq!(seen["providerId"], second["id"]);
         refused(office.delete(&format!("/providers/{}", text(&second["id"]))).await, 409, "resource_in_use");
-        office.put(&site, &json!({ "defaultProviderId": null })).await.expect(200);
-        office.put(&site, &json!({ "defaultProviderId": "" })).await.expect(200);
+        let cleared = office.put(&site, &json!({ "defaultProviderId": null })).await.expect(200);
+        assert_eq!(cleared["defaultProviderId"], Value::Null);
         office.delete(&format!("/providers/{}", text(&second["id"]))).await.expect(200);
         // What went through it can still be refunded.
         let refunded = office.post(&format!("/transactions/{}/refund", text(&paid["id"])), &json!({})).await.expect(200);
@@ -93,6 +93,13 @@ testkit::on_both_engines! {
         assert_eq!(made["config"]["apiKey"], "••••55bb");
         let path = format!("/providers/{}", text(&made["id"]));
         assert!(!office.get(&path).await.expect(200).to_string().contains(canary));
+        // What was read is sent back as it was shown: nothing is lost.
+        let mut seen = office.get(&path).await.expect(200);
+        seen["label"] = json!("renamed");
+        let kept = office.put(&path, &seen).await.expect(200);
+        assert_eq!((&kept["label"], &kept["config"]["apiKey"]), (&json!("renamed"), &json!("••••55bb")));
+        assert_eq!(office.post(&format!("{path}/test"), &json!({})).await.expect(200)["ok"], true);
+        refused(office.put(&path, &json!({ "label": "" })).await, 400, "parameter_invalid_empty");
         office.put(&path, &json!({ "config": { "apiKey": "wrong_0123456789" } })).await.expect(200);
         let tried = office.post(&format!("{path}/test"), &json!({})).await.expect(200);
         assert_eq!((&tried["ok"], &tried["provider"]["lastTest"]["ok"]), (&json!(false), &json!(false)));

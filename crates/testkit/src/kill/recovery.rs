@@ -467,8 +467,9 @@ impl Run {
             }
             std::thread::sleep(POLL);
         }
-        let ((_, callbacks), (arrived, repeats)) = (self.inbox.missing(wanted), self.inbox.count()?);
-        if callbacks != wanted.len() || arrived != events.len() + callbacks {
+        let ((_, settled), (arrived, repeats)) = (self.inbox.missing(wanted), self.inbox.count()?);
+        let callbacks = self.inbox.callbacks();
+        if settled != wanted.len() || arrived != events.len() + callbacks {
             return Err(format!(
                 "{arrived} events and callbacks were delivered, {callbacks} callbacks among them, but there are {} and {}",
                 events.len(),

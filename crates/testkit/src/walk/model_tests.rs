@@ -135,9 +135,9 @@ fn shops_are_told_each_status_once() {
     assert_eq!(seen(&model), [told("failed", 1), told("succeeded", 1)]);
     assert_eq!(model.refund_transaction(i, 1, None).status, 200);
     model.payments[i].tell_shop();
-    assert_eq!(seen(&model)[1], told("refunded", 2));
+    assert_eq!(seen(&model)[1], told("succeeded", 1), "both refunds may still fail");
     model.ask_provider();
-    assert_eq!(seen(&model)[1], told("succeeded", 3), "neither refund came through");
+    assert_eq!(seen(&model)[1], told("succeeded", 1), "neither refund came through");
     let left = model.open_checkout("other", 1_000, "eur", None, side());
     assert_eq!((model.expire_checkout(left).status, model.expire_checkout(left).status), (200, 409));
     model.payments[left].tell_shop();

@@ -100,9 +100,11 @@ impl Payment {
         }
     }
 
-    /// Each new status is told once; one that only began says nothing.
+    /// Each new status is told once; one that only began says nothing, nor does a refund that may still fail.
     pub fn tell_shop(&mut self) {
-        let now: Vec<&'static str> = (0..self.tries.len()).map(|n| self.site_status(n)).collect();
+        let open = self.refunds.iter().any(|refund| refund.status == "pending");
+        let told = |status| if open && status == "refunded" { "succeeded" } else { status };
+        let now: Vec<&'static str> = (0..self.tries.len()).map(|n| told(self.site_status(n))).collect();
         let ended = self.status == "canceled";
         let Some(site) = self.site.as_mut().filter(|site| site.notices) else { return };
         site.told.resize(now.len(), Told::default());
@@ -157,7 +159,8 @@ impl Model {
 
     /// By one of its transactions, of which only the latest can.
     pub fn cancel_transaction(&mut self, i: usize, n: usize) -> Expected {
-        if n + 1 != self.payments[i].tries.len() {
+        let tries = &self.payments[i].tries;
+        if n + 1 != tries.len() || ["success", "external_error", "internal_error"].contains(&tries[n]) {
             return Expected { status: 409, code: Some("transaction_ended") };
         }
         match self.cancel(i).status {
