@@ -9,7 +9,7 @@ use crate::routes::Endpoint;
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
-use domain::attempt::{Attempt, AttemptStatus};
+use domain::attempt::Attempt;
 use domain::bank::Iban;
 use domain::card::{CardNumber, Expiry};
 use domain::date::year_and_month;
@@ -71,8 +71,7 @@ pub(crate) async fn pay(request: Anonymous) -> Result<Answer, ApiError> {
     let mut reader = params.reader();
     let code = code(&mut reader)?;
     let view = find(&request.app, &code).await?;
-    let key = reader.raw_text("attemptKey", FORM_CHARS)?;
-    let form = match key {
+    let form = match reader.raw_text("attemptKey", FORM_CHARS)? {
         Some(key) if !key.is_empty() && key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') => {
             key.to_owned()
         }
@@ -83,13 +82,7 @@ pub(crate) async fn pay(request: Anonymous) -> Result<Answer, ApiError> {
         None => request.engine().form_name(),
     };
     if !view.payable() {
-        // What was paid, or is at the provider, is the answer to a second press. A try that failed is the answer to its
-        // own repetition only.
-        let ended = view.attempt.as_ref().is_none_or(|a| {
-            matches!(a.status, AttemptStatus::Failed | AttemptStatus::Canceled | AttemptStatus::Expired)
-        });
-        let attempt = view.attempt.as_ref().filter(|_| !ended || key.is_some());
-        return answered(&request, &view, attempt);
+        return answered(&request, &view, view.answer_to(&form));
     }
     let method = method_of(&request, &view, &mut reader).await.map_err(for_payers)?;
     let is_card = matches!(method.facts, MethodFacts::Card(_));

@@ -9,7 +9,7 @@ use crate::payments::confirm::Confirming;
 use crate::provider::{MethodChoice, Origin};
 use crate::site_checkouts::fill_transaction;
 use crate::view::{GateView, Snapshot, payment_view};
-use domain::attempt::Attempt;
+use domain::attempt::{Attempt, AttemptStatus};
 use domain::checkout::{self, Checkout};
 use domain::event::EventType;
 use domain::id::{PaymentId, TypedId};
@@ -51,10 +51,27 @@ pub struct CheckoutView {
 }
 
 impl CheckoutView {
+    /// The try that answers `form` once nothing more can be paid: what was paid, or is at the provider, answers
+    /// every form; one that failed answers its own repetition only.
+    pub fn answer_to(&self, form: &str) -> Option<&Attempt> {
+        self.attempt.as_ref().filter(|attempt| {
+            let failed = matches!(
+                attempt.status,
+                AttemptStatus::Failed | AttemptStatus::Canceled | AttemptStatus::Expired
+            );
+            !failed || attempt.form.as_deref() == Some(&form_of(&self.checkout.code, form))
+        })
+    }
+
     /// Whether a form may be sent.
     pub fn payable(&self) -> bool {
         self.checkout.payable(&self.payment, self.now) && !self.payment.busy()
     }
+}
+
+/// The name of a form among all checkouts: two that choose one name must not meet.
+fn form_of(code: &str, form: &str) -> String {
+    format!("{code}.{form}")
 }
 
 /// What stands at the address of a page.
@@ -176,7 +193,7 @@ impl Engine {
             let mut payment = payments::lock(tx, scope, payment)?;
             let lost = || Error::Internal(format!("{} lost its checkout", payment.id));
             let checkout = store::checkouts::of_payment(tx, scope, payment.id)?.ok_or_else(lost)?;
-            let form = format!("{}.{}", checkout.code, sent.form);
+            let form = form_of(&checkout.code, &sent.form);
             let now = engine.object_time(tx, scope, payment.clock)?;
             if store::attempts::of_form(tx, scope, &form)?.is_some()
                 || payment.busy()

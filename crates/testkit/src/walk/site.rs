@@ -229,10 +229,10 @@ impl Walk {
             let office = &self.site.office;
             let answer = office.browser(Verb::POST, "/transactions/create", Some(&body)).await;
             self.note(format!("pay checkout {i} with {number} -> {}", answer.status));
-            // A try that failed answers for itself, not for another that comes too late without a name.
+            // A try that failed answers its own repetition, not another that comes too late.
             let tries = &self.model.payments[i].tries;
             let failed = tries.last().is_none_or(|t| ["external_error", "internal_error"].contains(t));
-            let late = !payable && failed && !again;
+            let late = !payable && failed;
             let Some(last) = tries.len().checked_sub(1).filter(|_| !late) else {
                 answered(&answer, Expected { status: 409, code: Some("checkout_not_open") })?;
                 continue;
