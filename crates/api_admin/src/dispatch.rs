@@ -38,6 +38,8 @@ static REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 const KEEPS_KEYS: &[&str] = &[
     "/checkouts/{siteId}/create",
     "/checkouts/{id}/expire",
+    "/transactions/manual",
+    "/transactions/{id}/mark-paid",
     "/transactions/{id}/refund",
     "/transactions/{id}/cancel",
     "/clients",

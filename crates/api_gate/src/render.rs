@@ -180,6 +180,7 @@ fn card_meta(method: Option<&MethodFacts>) -> Value {
             (Some(format!("{} **** {}", debit.country, debit.last4)), Some("sepa_debit".to_owned()), None)
         }
         Some(MethodFacts::Paypal(_)) => (None, Some("paypal".to_owned()), None),
+        Some(MethodFacts::OffPlatform(facts)) => (None, Some(facts.kind.as_str().to_owned()), None),
         None => (None, None, None),
     };
     json!({ "mask": mask, "type": kind, "token": null, "holder": null, "expiration": expiration })

@@ -67,3 +67,10 @@ pub struct Attempt {
     pub clock: Option<ClockId>,
     pub created_at: Timestamp,
 }
+
+impl Attempt {
+    /// Whether the money went past us; see [`crate::off_platform`].
+    pub const fn is_off_platform(&self) -> bool {
+        matches!(self.method, MethodFacts::OffPlatform(_))
+    }
+}

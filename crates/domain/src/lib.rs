@@ -29,6 +29,7 @@ pub mod limits;
 pub mod merchant;
 pub mod money;
 pub mod network;
+pub mod off_platform;
 pub mod outcome;
 pub mod passkey;
 pub mod payment;

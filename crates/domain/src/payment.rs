@@ -226,7 +226,7 @@ const CANCELABLE: &[PaymentStatus] = &[
 /// ends the challenge, see [`end_challenge`].
 pub const EDITABLE: &[PaymentStatus] = CONFIRMABLE;
 
-fn expect_state(
+pub(crate) fn expect_state(
     p: &Payment,
     command: &'static str,
     allowed: &'static [PaymentStatus],
@@ -371,7 +371,7 @@ pub fn close(p: &mut Payment, reason: CancellationReason, now: Timestamp) -> Res
     Ok(())
 }
 
-fn end_canceled(p: &mut Payment, now: Timestamp) {
+pub(crate) fn end_canceled(p: &mut Payment, now: Timestamp) {
     p.status = PaymentStatus::Canceled;
     p.operation = None;
     p.next_action = None;

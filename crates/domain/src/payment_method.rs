@@ -3,13 +3,20 @@
 use crate::Metadata;
 use crate::customer::Address;
 use crate::id::{CustomerId, PaymentMethodId};
+use crate::off_platform::OffPlatformFacts;
 use crate::scope::Scope;
 use crate::text_enum;
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 text_enum! {
-    pub enum MethodKind { Card = "card", SepaDebit = "sepa_debit", Paypal = "paypal" }
+    pub enum MethodKind {
+        Card = "card",
+        SepaDebit = "sepa_debit",
+        Paypal = "paypal",
+        /// Not by us; see [`crate::off_platform`]. No request names it.
+        OffPlatform = "off_platform",
+    }
 }
 
 text_enum! {
@@ -61,6 +68,7 @@ pub enum MethodFacts {
     Card(CardFacts),
     SepaDebit(SepaFacts),
     Paypal(PaypalFacts),
+    OffPlatform(OffPlatformFacts),
 }
 
 impl MethodFacts {
@@ -69,6 +77,7 @@ impl MethodFacts {
             MethodFacts::Card(_) => MethodKind::Card,
             MethodFacts::SepaDebit(_) => MethodKind::SepaDebit,
             MethodFacts::Paypal(_) => MethodKind::Paypal,
+            MethodFacts::OffPlatform(_) => MethodKind::OffPlatform,
         }
     }
 
@@ -77,7 +86,7 @@ impl MethodFacts {
         match self {
             MethodFacts::Card(card) => &card.last4,
             MethodFacts::SepaDebit(sepa) => &sepa.last4,
-            MethodFacts::Paypal(_) => "",
+            MethodFacts::Paypal(_) | MethodFacts::OffPlatform(_) => "",
         }
     }
 }

@@ -40,6 +40,9 @@ pub struct Refund {
     pub journal: JournalId,
     /// The journal that put the money back after a failure.
     pub failure_journal: Option<JournalId>,
+    /// Of a payment that went past us, and so given back past us; see [`crate::off_platform`].
+    #[serde(default)]
+    pub off_platform: bool,
     pub metadata: Metadata,
     pub clock: Option<ClockId>,
     pub created_at: Timestamp,

@@ -26,6 +26,7 @@ pub mod ledger;
 mod login_failures;
 pub mod merchants;
 mod notices;
+pub mod off_platform;
 pub mod passkeys;
 pub mod payment_methods;
 pub mod payments;

@@ -51,7 +51,7 @@ impl Engine {
                     card.exp_month = changes.exp_month.unwrap_or(card.exp_month);
                     card.exp_year = changes.exp_year.unwrap_or(card.exp_year);
                 }
-                MethodFacts::SepaDebit(_) | MethodFacts::Paypal(_)
+                MethodFacts::SepaDebit(_) | MethodFacts::Paypal(_) | MethodFacts::OffPlatform(_)
                     if changes.exp_month.is_some() || changes.exp_year.is_some() =>
                 {
                     return Err(Error::invalid(
@@ -60,7 +60,7 @@ impl Engine {
                         "This payment method is not a card.",
                     ));
                 }
-                MethodFacts::SepaDebit(_) | MethodFacts::Paypal(_) => {}
+                MethodFacts::SepaDebit(_) | MethodFacts::Paypal(_) | MethodFacts::OffPlatform(_) => {}
             }
             metadata(&mut method.metadata)?;
             store::payment_methods::update(tx, &method)?;

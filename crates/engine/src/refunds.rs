@@ -6,7 +6,7 @@ use crate::emit::{Cause, News};
 use crate::error::Error;
 use crate::payments;
 use crate::provider::{Ask, Order, Origin, Step, Subject};
-use crate::view::{Snapshot, View, payment_view};
+use crate::view::{Outcome, Snapshot, View, payment_view};
 use connectors::RefundOrder;
 use domain::Metadata;
 use domain::attempt::Attempt;
@@ -47,6 +47,14 @@ impl Engine {
         let below_zero = settings.mode.refunds_below_zero;
         self.drive(call, move |engine, tx, call| {
             let (payment, attempt) = target(tx, call.caller.scope, new.target)?;
+            if attempt.is_off_platform() {
+                let subject = attempt.id;
+                let refund = engine.return_off_platform(tx, call, payment, attempt, &new)?;
+                let detail = format!("refund {}: {}, off the platform", refund.id.0.hex(), refund.amount);
+                engine.audit_money(tx, call, subject.0.hex(), detail)?;
+                let done = Outcome::Done(View::Refund(refund));
+                return Ok(Step::Done(engine.reply_now(tx, call, &done)?));
+            }
             let (origin, id): (_, RefundId) = (Origin::from(call), engine.ids.next());
             let subject = attempt.id;
             let ask = engine.begin_refund_as(tx, &origin, id, payment, attempt, &new, below_zero)?;
@@ -119,6 +127,7 @@ impl Engine {
             shortfall: plan.shortfall,
             journal,
             failure_journal: None,
+            off_platform: false,
             metadata: new.metadata.clone(),
             clock: payment.clock,
             created_at: at,
@@ -303,19 +312,29 @@ pub(crate) fn target(
     Ok((payment, attempt))
 }
 
+/// How much a refund of `asked` is, as far as the payment itself decides.
+pub(crate) fn asked_amount(
+    tx: &mut Tx<'_>,
+    payment: &Payment,
+    asked: Option<i64>,
+) -> Result<Result<i64, RefundRefusal>, Error> {
+    let amount = refund::amount(payment, asked);
+    if amount.is_ok() && store::refunds::count_of_payment(tx, payment.id)? >= REFUNDS_PER_PAYMENT {
+        return Ok(Err(RefundRefusal::TooMany));
+    }
+    Ok(amount)
+}
+
 fn plan(
     tx: &mut Tx<'_>,
     payment: &Payment,
     asked: Option<i64>,
     below_zero: bool,
 ) -> Result<Result<RefundPlan, RefundRefusal>, Error> {
-    let amount = match refund::amount(payment, asked) {
+    let amount = match asked_amount(tx, payment, asked)? {
         Ok(amount) => amount,
         Err(refusal) => return Ok(Err(refusal)),
     };
-    if store::refunds::count_of_payment(tx, payment.id)? >= REFUNDS_PER_PAYMENT {
-        return Ok(Err(RefundRefusal::TooMany));
-    }
     // The guard of the available balance is taken only if the payment's own pending part is short.
     let available = if amount > payment.pending_balance {
         let account = AccountKey {

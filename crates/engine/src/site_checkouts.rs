@@ -56,6 +56,15 @@ pub struct NewSiteCheckout {
     pub metadata: Metadata,
 }
 
+/// Who pays, as far as a shop says.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Payer<'a> {
+    pub client: Option<CustomerId>,
+    pub email: Option<&'a str>,
+    pub billing: Option<&'a Party>,
+    pub language: Option<&'a str>,
+}
+
 impl Engine {
     /// Makes a payment with a page.
     ///
@@ -80,7 +89,13 @@ impl Engine {
             let rules = engine.fee_rules_of(tx, &settings, new.site)?;
             capture_fee(&rules, new.currency, new.amount, new.amount)?;
             let cause = Cause::from(call);
-            let payer = engine.site_payer(tx, &cause, scope, &new)?;
+            let payer = Payer {
+                client: new.client,
+                email: new.email.as_deref(),
+                billing: new.billing.as_ref(),
+                language: new.language.as_deref(),
+            };
+            let payer = engine.site_payer(tx, &cause, scope, payer)?;
             let (customer, clock) = payer.map_or((None, None), |(id, clock)| (Some(id), clock));
             let wanted = CreatePayment {
                 amount: new.amount,
@@ -146,27 +161,27 @@ impl Engine {
         .await
     }
 
-    /// Whom a checkout is for: the client that it names, or the one with its e-mail address, made if new.
-    fn site_payer(
+    /// The client that a request names, or the one with its e-mail address, made if new.
+    pub(crate) fn site_payer(
         &self,
         tx: &mut Tx<'_>,
         cause: &Cause,
         scope: Scope,
-        new: &NewSiteCheckout,
+        payer: Payer<'_>,
     ) -> Result<Option<(CustomerId, Option<domain::id::ClockId>)>, Error> {
-        if let Some(id) = new.client {
+        if let Some(id) = payer.client {
             let client = store::customers::get(tx, scope, id)?;
             let client = client.ok_or_else(|| Error::missing("clientId", "client", id.0.hex()))?;
             return Ok(Some((id, client.clock)));
         }
-        let Some(email) = &new.email else { return Ok(None) };
-        let billing = new.billing.clone().unwrap_or_default();
+        let Some(email) = payer.email else { return Ok(None) };
+        let billing = payer.billing.cloned().unwrap_or_default();
         let payer = crate::gate::Payer {
-            email: email.clone(),
+            email: email.to_owned(),
             name: billing.name().unwrap_or_default(),
             phone: billing.phone.clone(),
             address: address(&billing),
-            language: new.language.clone(),
+            language: payer.language.map(str::to_owned),
         };
         let known = self.payer(tx, cause, scope, &payer)?;
         Ok(Some((known.customer, known.clock)))
@@ -265,8 +280,7 @@ pub(crate) fn site_checkout_view(tx: &mut Tx<'_>, checkout: Checkout) -> Result<
     let payment = store::payments::get(tx, scope, id)?;
     let payment = payment.ok_or_else(|| Error::Internal(format!("{id} is missing")))?;
     let site = store::site_checkouts::of_payment(tx, scope, id)?;
-    let attempts: Vec<AttemptId> =
-        store::attempts::of_payment(tx, scope, id)?.into_iter().map(|attempt| attempt.id).collect();
+    let attempts = store::site_transactions::of_payment(tx, scope, id)?;
     Ok(SiteCheckoutView { payment, checkout, site, attempts })
 }
 

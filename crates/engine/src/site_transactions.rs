@@ -1,7 +1,7 @@
 //! Transactions of the Admin API: attempts, with what came of them.
 
 use crate::Engine;
-use crate::call::{Call, Reply};
+use crate::call::{By, Call, Reply};
 use crate::emit::Cause;
 use crate::error::Error;
 use crate::refunds::{CreateRefund, RefundTarget};
@@ -9,6 +9,7 @@ use crate::view::{DeliveryView, SiteTransactionView, Snapshot, View, payment_vie
 use crate::views::delivery_view;
 use domain::Metadata;
 use domain::attempt::{Attempt, AttemptStatus};
+use domain::audit::AuditKind;
 use domain::event::Event;
 use domain::id::{AttemptId, Core, PaymentId, TypedId};
 use domain::ledger::PostedJournal;
@@ -105,6 +106,36 @@ impl Engine {
         self.cancel_payment_if(call, attempt.payment, None, still_open).await
     }
 
+    /// Takes a transaction that took no money out of the lists. Its payment, events, notices and journals stay, and
+    /// REST v2 still has its charge.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] for one that is not over, or that took money.
+    pub async fn hide_site_transaction(&self, scope: Scope, by: By, id: AttemptId) -> Result<(), Error> {
+        let engine = self.clone();
+        self.store
+            .write(move |tx| {
+                let payment = present(tx, scope, id)?.payment;
+                crate::payments::lock(tx, scope, payment)?;
+                let attempt = present(tx, scope, id)?;
+                let message = match attempt.status {
+                    AttemptStatus::Failed | AttemptStatus::Canceled | AttemptStatus::Expired => None,
+                    AttemptStatus::Captured => Some(
+                        "Money was taken by this transaction, so it stays in the books. Refund it instead.",
+                    ),
+                    _ => Some("This transaction is not over. Cancel it first."),
+                };
+                if let Some(message) = message {
+                    return Err(Error::Conflict { code: "transaction_kept", message: message.to_owned() });
+                }
+                store::site_transactions::hide(tx, id, engine.now())?;
+                let of = (Some(scope.merchant), Some(scope.mode));
+                let detail = format!("{} transaction", attempt.status);
+                engine.audit_by(tx, &by, AuditKind::ObjectDeleted, of, id.0.hex(), detail)
+            })
+            .await
+    }
+
     /// Changes the merchant's own notes on a transaction's payment.
     pub async fn change_site_transaction<M>(
         &self,
@@ -190,8 +221,8 @@ impl Engine {
     }
 }
 
-fn present(tx: &mut Tx<'_>, scope: Scope, id: AttemptId) -> Result<Attempt, Error> {
-    store::attempts::get(tx, scope, id)?.ok_or_else(|| Error::not_found("transaction", id.0.hex()))
+pub(crate) fn present(tx: &mut Tx<'_>, scope: Scope, id: AttemptId) -> Result<Attempt, Error> {
+    store::site_transactions::get(tx, scope, id)?.ok_or_else(|| Error::not_found("transaction", id.0.hex()))
 }
 
 /// A transaction with what is shown beside it, as it is stored.

@@ -5,7 +5,7 @@ use crate::checkout::{
     Address, Approval, Checkout, Decline, Entered, Item, Leave, Locale, Mandate, Method, MethodKind, Open,
     Payer, Problems, State, approval, checkout, status_json,
 };
-use domain::attempt::AttemptStatus;
+use domain::attempt::{Attempt, AttemptStatus};
 use domain::payment::{CancellationReason, PaymentStatus};
 use domain::payment_method::{self, MethodFacts};
 use domain::time::MINUTE;
@@ -159,8 +159,11 @@ fn state_of<'a>(
             let handed_in = view.attempt.as_ref().is_some_and(|a| {
                 a.status == AttemptStatus::Processing && matches!(a.method, MethodFacts::SepaDebit(_))
             });
+            let on_its_way = view.attempt.as_ref().is_some_and(Attempt::is_off_platform);
             if handed_in {
                 State::Submitted { mandate_reference: Some(mandate.reference) }
+            } else if on_its_way {
+                State::Submitted { mandate_reference: None }
             } else {
                 State::Processing
             }
@@ -198,10 +201,11 @@ fn state_of<'a>(
 }
 
 fn last_method(view: &CheckoutView) -> Option<MethodKind> {
-    view.attempt.as_ref().map(|a| match &a.method {
-        MethodFacts::Card(_) => MethodKind::Card,
-        MethodFacts::SepaDebit(_) => MethodKind::SepaDebit,
-        MethodFacts::Paypal(_) => MethodKind::Paypal,
+    view.attempt.as_ref().and_then(|a| match &a.method {
+        MethodFacts::Card(_) => Some(MethodKind::Card),
+        MethodFacts::SepaDebit(_) => Some(MethodKind::SepaDebit),
+        MethodFacts::Paypal(_) => Some(MethodKind::Paypal),
+        MethodFacts::OffPlatform(_) => None,
     })
 }
 

@@ -94,6 +94,12 @@ pub fn update(tx: &mut Tx<'_>, a: &Attempt) -> Result<(), StoreError> {
     if changed == 1 { Ok(()) } else { Err(StoreError::Defect(format!("attempt {} was not updated", a.id))) }
 }
 
+/// Writes what a merchant says of a payment that went past us. The caller holds its payment's row lock.
+pub fn set_method(tx: &mut Tx<'_>, a: &Attempt) -> Result<(), StoreError> {
+    tx.execute("UPDATE attempts SET method = ?1 WHERE id = ?2", params![json(&a.method)?, a.id])?;
+    Ok(())
+}
+
 /// Writes down that the payer has left for the provider's own page.
 pub fn set_redirected(tx: &mut Tx<'_>, id: AttemptId) -> Result<(), StoreError> {
     tx.execute("UPDATE attempts SET redirected = 1 WHERE id = ?1", params![id])?;

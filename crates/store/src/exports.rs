@@ -57,7 +57,8 @@ pub fn count(
     let only = match kind {
         ExportKind::Checkouts => " AND checkout = 1",
         ExportKind::Clients => " AND deleted = 0",
-        ExportKind::Transactions | ExportKind::Refunds => "",
+        ExportKind::Transactions => " AND hidden_at IS NULL",
+        ExportKind::Refunds => "",
     };
     let sql = format!(
         "SELECT COUNT(*) FROM (SELECT 1 FROM {table} WHERE merchant = ?1 AND live = ?2 AND created_at >= ?3 \
@@ -76,9 +77,10 @@ pub fn page(
     limit: i64,
 ) -> Result<ExportPage, StoreError> {
     let (_, t) = table(kind);
+    let only = if kind == ExportKind::Transactions { " AND a.hidden_at IS NULL" } else { "" };
     let sql = format!(
         "SELECT {} WHERE {t}.merchant = ?1 AND {t}.live = ?2 AND {t}.created_at < ?3 AND ({t}.created_at, {t}.id) > \
-         (?4, ?5) ORDER BY {t}.created_at, {t}.id LIMIT ?6",
+         (?4, ?5){only} ORDER BY {t}.created_at, {t}.id LIMIT ?6",
         from(kind)
     );
     let until = period.until();

@@ -183,7 +183,9 @@ pub fn merchant_balances(tx: &mut Tx<'_>, scope: Scope) -> Result<Vec<CurrencyBa
             | AccountKind::FeeProcessing
             | AccountKind::FeePayout
             | AccountKind::AuthOpen
-            | AccountKind::AuthContra => {}
+            | AccountKind::AuthContra
+            | AccountKind::OffPlatform
+            | AccountKind::OffPlatformContra => {}
         }
     }
     Ok(balances)

@@ -145,10 +145,11 @@ const RULES: &[(&str, &str, &str)] = &[
          WHERE p.amount_refunded <> COALESCE(r.s, 0) OR p.amount_refunded > p.amount_received",
     ),
     (
-        "every captured payment has exactly one sale or capture journal, and no other payment has one",
+        "every captured payment has exactly one journal that took the money, and no other payment has one",
         "SELECT COUNT(*) FROM payments WHERE amount_received > 0",
         "SELECT 'payment', p.id, CAST(COUNT(j.id) AS BIGINT) FROM payments p JOIN attempts a ON a.payment = p.id \
-         LEFT JOIN journals j ON j.id = a.journal AND j.kind IN ('sale', 'capture') GROUP BY p.id, p.amount_received \
+         LEFT JOIN journals j ON j.id = a.journal AND j.kind IN ('sale', 'capture', \
+         'off_platform_received') GROUP BY p.id, p.amount_received \
          HAVING COUNT(j.id) <> CASE WHEN p.amount_received > 0 THEN 1 ELSE 0 END",
     ),
     (
@@ -166,6 +167,25 @@ const RULES: &[(&str, &str, &str)] = &[
          GROUP BY a.id, a.currency, a.merchant, a.live HAVING COALESCE(SUM(e.amount), 0) <> \
          COALESCE((SELECT SUM(p.amount_capturable) FROM payments p WHERE p.merchant = a.merchant \
          AND p.live = a.live AND p.currency = a.currency), 0)",
+    ),
+    (
+        "what merchants hold off the platform is what was paid and not given back there",
+        "SELECT COUNT(*) FROM ledger_accounts WHERE kind = 'memo_off_platform'",
+        "SELECT a.currency, a.merchant, CAST(COALESCE(SUM(e.amount), 0) AS BIGINT) FROM ledger_accounts a \
+         LEFT JOIN entries e ON e.account = a.id WHERE a.kind = 'memo_off_platform' \
+         GROUP BY a.id, a.currency, a.merchant, a.live HAVING COALESCE(SUM(e.amount), 0) <> \
+         COALESCE((SELECT SUM(t.amount_captured - t.amount_refunded) FROM attempts t JOIN providers p \
+         ON p.id = t.provider WHERE p.connector = 'off_platform' AND t.merchant = a.merchant \
+         AND t.live = a.live AND t.currency = a.currency), 0)",
+    ),
+    (
+        "what went past us changed no balance",
+        "SELECT COUNT(*) FROM attempts a JOIN providers p ON p.id = a.provider WHERE p.connector = 'off_platform'",
+        "SELECT 'attempt', t.id, t.amount_captured FROM attempts t JOIN providers p ON p.id = t.provider \
+         LEFT JOIN journals j ON j.id = t.journal WHERE j.id IS NOT NULL \
+         AND (p.connector = 'off_platform') <> (j.kind = 'off_platform_received') \
+         UNION ALL SELECT 'refund', r.id, r.amount FROM refunds r JOIN journals j ON j.id = r.journal \
+         WHERE (r.off_platform = 1) <> (j.kind = 'off_platform_returned')",
     ),
     (
         "what payments have pending is what the merchant has pending",

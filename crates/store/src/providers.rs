@@ -4,6 +4,7 @@ use crate::params;
 use crate::tx::{Json, Row, Tx, json};
 use domain::id::ProviderId;
 use domain::merchant::{Provider, ProviderCheck};
+use domain::off_platform;
 use domain::scope::Scope;
 use domain::time::Timestamp;
 
@@ -92,6 +93,13 @@ pub fn number(tx: &mut Tx<'_>, id: ProviderId) -> Result<i64, StoreError> {
 pub fn get(tx: &mut Tx<'_>, scope: Scope, id: ProviderId) -> Result<Option<Provider>, StoreError> {
     let sql = select(COLUMNS, "providers WHERE id = ?1 AND merchant = ?2 AND live = ?3");
     tx.opt(&sql, params![id, scope.merchant, scope.mode], provider)
+}
+
+/// What attempts name that no provider of ours carried out; made when it is first needed. It counts as deleted, so
+/// it is in no list and nothing is sent to it. The caller holds the lock of [`crate::merchants::lock_mode`].
+pub fn off_platform(tx: &mut Tx<'_>, scope: Scope) -> Result<Option<ProviderId>, StoreError> {
+    let sql = "SELECT id FROM providers WHERE merchant = ?1 AND live = ?2 AND connector = ?3";
+    tx.opt(sql, params![scope.merchant, scope.mode, off_platform::CONNECTOR], |r| r.next())
 }
 
 /// Those that are not deleted, oldest first.

@@ -7,7 +7,7 @@ use domain::refund::Refund;
 use domain::scope::Scope;
 
 pub(crate) const COLUMNS: &str = "id, merchant, live, payment, attempt, amount, currency, status, reason, failure_reason, \
-    from_pending, shortfall, journal, failure_journal, metadata, clock, created_at";
+    from_pending, shortfall, journal, failure_journal, off_platform, metadata, clock, created_at";
 
 const TABLE: Table = Table { name: "refunds", columns: COLUMNS, id: "id", order: Order::Created };
 
@@ -26,6 +26,7 @@ pub(crate) fn refund(row: &mut Row<'_>) -> Result<Refund, StoreError> {
         shortfall: row.next()?,
         journal: row.next()?,
         failure_journal: row.next()?,
+        off_platform: row.next()?,
         metadata: row.next::<Json<_>>()?.0,
         clock: row.next()?,
         created_at: row.next()?,
@@ -35,8 +36,8 @@ pub(crate) fn refund(row: &mut Row<'_>) -> Result<Refund, StoreError> {
 pub fn insert(tx: &mut Tx<'_>, r: &Refund) -> Result<(), StoreError> {
     tx.execute(
         "INSERT INTO refunds (id, merchant, live, payment, attempt, amount, currency, status, reason, failure_reason, \
-         from_pending, shortfall, journal, failure_journal, metadata, clock, created_at) VALUES (?1, ?2, ?3, ?4, ?5, \
-         ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
+         from_pending, shortfall, journal, failure_journal, off_platform, metadata, clock, created_at) VALUES (?1, ?2, \
+         ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
         params![
             r.id,
             r.scope.merchant,
@@ -52,6 +53,7 @@ pub fn insert(tx: &mut Tx<'_>, r: &Refund) -> Result<(), StoreError> {
             r.shortfall,
             r.journal,
             r.failure_journal,
+            r.off_platform,
             json(&r.metadata)?,
             r.clock,
             r.created_at,

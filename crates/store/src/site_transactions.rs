@@ -3,11 +3,12 @@
 use crate::attempts;
 use crate::error::StoreError;
 use crate::numbered_page::{Conditions, NumberedPage, NumberedQuery, numbered};
+use crate::page::select;
 use crate::params;
 use crate::tx::{ToParam, Tx};
 use domain::attempt::Attempt;
 use domain::currency::Currency;
-use domain::id::{Core, CustomerId, PaymentId, ProviderId, StorefrontId};
+use domain::id::{AttemptId, Core, CustomerId, PaymentId, ProviderId, StorefrontId};
 use domain::scope::Scope;
 use domain::site_transaction::SiteStatus;
 use domain::time::Timestamp;
@@ -53,6 +54,7 @@ pub fn list(
     let mut conditions = Conditions::new();
     conditions.and("a.merchant =", scope.merchant.param());
     conditions.and("a.live =", scope.mode.param());
+    conditions.and_plain("a.hidden_at IS NULL");
     if let Some(status) = filter.status {
         conditions.and_plain(condition(status));
     }
@@ -89,6 +91,25 @@ pub fn list(
     let columns: Vec<String> = attempts::COLUMNS.split(", ").map(|c| format!("a.{}", c.trim())).collect();
     let order = "a.created_at DESC, a.id DESC";
     numbered(tx, &columns.join(", "), &from, conditions, order, query, attempts::attempt)
+}
+
+/// A try that is not hidden.
+pub fn get(tx: &mut Tx<'_>, scope: Scope, id: AttemptId) -> Result<Option<Attempt>, StoreError> {
+    let rest = "attempts WHERE id = ?1 AND merchant = ?2 AND live = ?3 AND hidden_at IS NULL";
+    tx.opt(&select(attempts::COLUMNS, rest), params![id, scope.merchant, scope.mode], attempts::attempt)
+}
+
+/// The tries of a payment that are not hidden, oldest first.
+pub fn of_payment(tx: &mut Tx<'_>, scope: Scope, payment: PaymentId) -> Result<Vec<AttemptId>, StoreError> {
+    let sql = "SELECT id FROM attempts WHERE payment = ?1 AND merchant = ?2 AND live = ?3 AND hidden_at IS NULL \
+        ORDER BY created_at, id";
+    tx.all(sql, params![payment, scope.merchant, scope.mode], |r| r.next())
+}
+
+/// Takes a try out of the lists. The caller holds its payment's row lock.
+pub fn hide(tx: &mut Tx<'_>, id: AttemptId, now: Timestamp) -> Result<(), StoreError> {
+    tx.execute("UPDATE attempts SET hidden_at = ?1 WHERE id = ?2", params![now, id])?;
+    Ok(())
 }
 
 /// What the shop was last told of the transactions of a payment.

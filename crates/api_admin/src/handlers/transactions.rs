@@ -1,12 +1,27 @@
 use crate::error::ApiError;
-use crate::input::{Side, amount, currency, id, metadata_change, new_metadata, side};
+use crate::input::{
+    Side, amount, currency, email, id, instant, metadata_change, new_metadata, required, side,
+};
 use crate::render;
 use crate::request::{Answer, Scoped};
+use domain::currency::Currency;
 use domain::id::AttemptId;
+use domain::off_platform::OffPlatformKind;
 use domain::site_transaction::SiteStatus;
 use engine::TransactionFilter;
+use engine::off_platform::{OffPlatformPayment, Order, PaidFor};
 use serde_json::json;
-use web::params::echo;
+use web::params::{Reader, codes, echo};
+
+/// Characters of a reference.
+const REFERENCE_MAX: usize = 200;
+const REASON_MAX: usize = 500;
+/// States in which a payment that went past us may be recorded.
+const RECEIVED: &str = SiteStatus::Succeeded.as_str();
+const AWAITED: &str = SiteStatus::PendingProvider.as_str();
+/// What a checkout says itself.
+const OF_AN_ORDER: &[&str] =
+    &["siteId", "email", "clientId", "description", "externalReference", "invoiceNumber", "metadata"];
 
 pub(crate) async fn list(request: Scoped) -> Result<Answer, ApiError> {
     let page = request.page()?;
@@ -26,7 +41,7 @@ pub(crate) async fn list(request: Scoped) -> Result<Answer, ApiError> {
         client: id(&mut reader, "clientId")?,
         provider: id(&mut reader, "providerId")?,
         checkout: id(&mut reader, "checkoutId")?,
-        external_reference: reader.text("externalReference", 200)?,
+        external_reference: reader.text("externalReference", REFERENCE_MAX)?,
         currency: currency(&mut reader, "currency")?,
         from: side(&mut reader, "from", Side::Start)?,
         to: side(&mut reader, "to", Side::End)?,
@@ -55,7 +70,7 @@ pub(crate) async fn refund(request: Scoped) -> Result<Answer, ApiError> {
     let mut reader = request.params.reader();
     let amount = amount(&mut reader, "amount")?;
     let mut metadata = new_metadata(&mut reader)?;
-    if let Some(reason) = reader.text("reason", 500)? {
+    if let Some(reason) = reader.text("reason", REASON_MAX)? {
         metadata.retain(|(key, _)| key != "reason");
         metadata.push(("reason".to_owned(), reason));
     }
@@ -66,6 +81,81 @@ pub(crate) async fn refund(request: Scoped) -> Result<Answer, ApiError> {
 pub(crate) async fn cancel(request: Scoped) -> Result<Answer, ApiError> {
     let id: AttemptId = request.id(0, "transaction")?;
     Ok(request.engine().cancel_site_transaction(&request.call("transaction"), id).await?.into())
+}
+
+/// A payment that went past us: of an open checkout, or of an order that had none.
+pub(crate) async fn record_off_platform(request: Scoped) -> Result<Answer, ApiError> {
+    let mut reader = request.params.reader();
+    let amount = amount(&mut reader, "amount")?;
+    let currency = currency(&mut reader, "currency")?;
+    let paid_for = match id(&mut reader, "checkoutId")? {
+        Some(id) => {
+            if let Some(name) = OF_AN_ORDER.iter().find(|name| reader.was_sent(name)) {
+                let message = format!("{name} is the checkout's own; leave it out beside checkoutId.");
+                return Err(ApiError::invalid("field_conflict", message).field(name));
+            }
+            PaidFor::Checkout { id, amount, currency }
+        }
+        None => PaidFor::Order(Box::new(order(&mut reader, amount, currency)?)),
+    };
+    let kinds: Vec<&'static str> = OffPlatformKind::ALL.iter().map(|kind| kind.as_str()).collect();
+    let kind = reader.one_of("method", &kinds)?.and_then(OffPlatformKind::parse);
+    let received = reader.one_of("status", &[RECEIVED, AWAITED])? != Some(AWAITED);
+    let paid_at = instant(&mut reader, "paidAt")?;
+    if !received && paid_at.is_some() {
+        let message = format!("paidAt says that the money came, and status {AWAITED} that it did not.");
+        return Err(ApiError::invalid("field_conflict", message).field("paidAt"));
+    }
+    let new = OffPlatformPayment {
+        paid_for,
+        kind: kind.unwrap_or(OffPlatformKind::BankTransfer),
+        reference: reader.text("reference", REFERENCE_MAX)?,
+        received,
+        paid_at,
+    };
+    Ok(request.engine().record_off_platform(&request.call("created"), new).await?.into())
+}
+
+fn order(
+    reader: &mut Reader<'_>,
+    amount: Option<i64>,
+    currency: Option<Currency>,
+) -> Result<Order, ApiError> {
+    let site = id(reader, "siteId")?.ok_or_else(|| {
+        let message = "siteId is missing: name the site that was paid, or the checkout by checkoutId.";
+        ApiError::invalid(codes::MISSING, message).field("siteId")
+    })?;
+    let external_reference = reader.text("externalReference", REFERENCE_MAX)?;
+    let invoice_number = reader.text("invoiceNumber", REFERENCE_MAX)?;
+    if external_reference.is_none() && invoice_number.is_none() {
+        let message = "externalReference is missing: name the order by it, or by invoiceNumber.";
+        return Err(ApiError::invalid("reference_missing", message).field("externalReference"));
+    }
+    Ok(Order {
+        site,
+        amount: required(amount, "amount")?,
+        currency: required(currency, "currency")?,
+        email: email(reader, "email")?,
+        client: id(reader, "clientId")?,
+        description: reader.text("description", REASON_MAX)?,
+        external_reference,
+        invoice_number,
+        metadata: new_metadata(reader)?,
+    })
+}
+
+pub(crate) async fn mark_paid(request: Scoped) -> Result<Answer, ApiError> {
+    let id: AttemptId = request.id(0, "transaction")?;
+    let mut reader = request.params.reader();
+    let reference = reader.text("reference", REFERENCE_MAX)?;
+    let paid_at = instant(&mut reader, "paidAt")?;
+    Ok(request.engine().mark_paid(&request.call("transaction"), id, reference, paid_at).await?.into())
+}
+
+pub(crate) async fn delete(request: Scoped) -> Result<Answer, ApiError> {
+    let id: AttemptId = request.id(0, "transaction")?;
+    request.engine().hide_site_transaction(request.scope, request.by(), id).await?;
+    Answer::ok(json!({ "id": id.0.hex(), "deleted": true }))
 }
 
 pub(crate) async fn retry_notice(request: Scoped) -> Result<Answer, ApiError> {

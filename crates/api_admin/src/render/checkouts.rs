@@ -82,6 +82,7 @@ const fn method(kind: MethodKind) -> &'static str {
         MethodKind::Card => "card",
         MethodKind::SepaDebit => "sepa_debit",
         MethodKind::Paypal => "paypal",
+        MethodKind::OffPlatform => "off_platform",
     }
 }
 

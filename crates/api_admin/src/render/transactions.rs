@@ -1,4 +1,4 @@
-use super::{currency, hex, instant, map};
+use super::{currency, hex, instant, map, optional_instant};
 use domain::attempt::Attempt;
 use domain::payment_method::MethodFacts;
 use domain::refund::Refund;
@@ -25,6 +25,12 @@ fn method(facts: &MethodFacts) -> Value {
         MethodFacts::Card(card) => json!({ "type": "card", "brand": card.brand, "last4": card.last4 }),
         MethodFacts::SepaDebit(sepa) => json!({ "type": "sepa_debit", "last4": sepa.last4 }),
         MethodFacts::Paypal(_) => json!({ "type": "paypal" }),
+        MethodFacts::OffPlatform(facts) => json!({
+            "type": "off_platform",
+            "kind": facts.kind,
+            "reference": facts.reference,
+            "paidAt": optional_instant(facts.paid_at),
+        }),
     }
 }
 
@@ -59,8 +65,8 @@ pub(crate) fn transaction(view: &SiteTransactionView) -> Value {
         "siteId": hex(payment.storefront),
         "checkoutId": payment.checkout.then(|| hex(payment.id)),
         "clientId": payment.customer.map(hex),
-        "providerId": hex(attempt.provider),
-        "providerReference": attempt.id.to_string(),
+        "providerId": (!attempt.is_off_platform()).then(|| hex(attempt.provider)),
+        "providerReference": (!attempt.is_off_platform()).then(|| attempt.id.to_string()),
         "amount": attempt.amount,
         "currency": currency(attempt.currency),
         "status": status,

@@ -28,9 +28,12 @@ pub(crate) struct Fixtures {
     pub client_to_delete: String,
     pub checkout: String,
     pub checkout_to_expire: String,
+    pub checkout_to_pay: String,
     pub session: String,
     pub paid: String,
     pub to_cancel: String,
+    pub to_delete: String,
+    pub awaited: String,
     pub waiting: (String, String),
 }
 
@@ -63,6 +66,12 @@ impl Fixtures {
             (transaction, text(&checkout["sessionPublicId"]))
         };
         let checkout = open().await;
+        let site_of_awaited = site().await;
+        let awaited = json!({
+            "siteId": site_of_awaited, "amount": 4900, "currency": "EUR", "externalReference": "order_9",
+            "status": "pending_provider",
+        });
+        let awaited = id(office.post("/transactions/manual", &awaited).await.expect(201));
         Fixtures {
             organization: office.organization.clone(),
             key: key().await,
@@ -80,8 +89,11 @@ impl Fixtures {
             session: text(&checkout["sessionPublicId"]),
             checkout: id(checkout),
             checkout_to_expire: id(open().await),
+            checkout_to_pay: id(open().await),
             paid,
             to_cancel: waiting().await.0,
+            to_delete: id(office.pay(&open().await, crate::support::DECLINED).await.expect(200)),
+            awaited,
             waiting: waiting().await,
         }
     }
@@ -183,6 +195,13 @@ pub(crate) fn sample(f: &Fixtures, route: &Endpoint) -> Option<Sample> {
         ("PATCH", "/checkouts/{id}") => at(&[&f.checkout], Hidden, json!({ "metadata": { "a": "b" } })),
         ("POST", "/checkouts/{id}/expire") => at(&[&f.checkout_to_expire], Hidden, none()),
         ("GET" | "PUT", "/transactions/{id}") => at(&[&f.paid], Hidden, json!({ "metadata": { "a": "b" } })),
+        ("DELETE", "/transactions/{id}") => at(&[&f.to_delete], Hidden, none()),
+        ("POST", "/transactions/{id}/mark-paid") => at(&[&f.awaited], Hidden, none()),
+        ("POST", "/transactions/manual") => at(
+            &[],
+            Hidden,
+            json!({ "siteId": f.site, "amount": 1, "currency": "EUR", "externalReference": "x" }),
+        ),
         ("POST", "/transactions/{id}/refund") => at(&[&f.paid], Hidden, json!({ "amount": 1 })),
         ("POST", "/transactions/{id}/cancel") => at(&[&f.to_cancel], Hidden, none()),
         ("POST", "/transactions/{id}/ipn/retry") => at(&[&f.paid], Hidden, none()),

@@ -12,6 +12,7 @@ mod keyed;
 mod keys;
 mod merchants_server;
 mod notices;
+mod off_platform;
 mod openapi;
 mod people;
 mod route_list;

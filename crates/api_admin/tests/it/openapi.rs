@@ -178,6 +178,8 @@ fn filled(example: &Value, name: &str, f: &Fixtures, code: &str) -> Value {
         Value::String(text) if text == "{code}" => json!(code),
         Value::String(text) if text == "65f0a1b2c3d4e5f607182930" => match name {
             "providerIds" | "defaultProviderId" => json!(f.provider),
+            "siteId" => json!(f.site),
+            "checkoutId" => json!(f.checkout_to_pay),
             other => panic!("say here what {other} is in an example"),
         },
         other => other.clone(),

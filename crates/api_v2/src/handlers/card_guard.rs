@@ -93,7 +93,7 @@ async fn fingerprint(request: &Request, cmd: &Confirm) -> Result<Option<String>,
 fn of_card(method: &PaymentMethod) -> Option<String> {
     match &method.facts {
         MethodFacts::Card(card) => Some(card.fingerprint.clone()),
-        MethodFacts::SepaDebit(_) | MethodFacts::Paypal(_) => None,
+        MethodFacts::SepaDebit(_) | MethodFacts::Paypal(_) | MethodFacts::OffPlatform(_) => None,
     }
 }
 

@@ -66,7 +66,9 @@ pub async fn read_method(request: &Request, mut r: Reader<'_>) -> Result<Payment
             engine.tokenise(scope, &MethodInput::Iban(&iban)).await
         }
         // Not among TYPES: a PayPal account comes from a payment page only.
-        MethodKind::Paypal => return Err(ApiError::not_found("payment method type", kind.as_str())),
+        MethodKind::Paypal | MethodKind::OffPlatform => {
+            return Err(ApiError::not_found("payment method type", kind.as_str()));
+        }
     };
     r.ignore("allow_redisplay");
     r.finish()?;

@@ -123,7 +123,7 @@ pub fn charge(view: &ChargeView) -> Value {
         "amount": a.amount,
         "amount_captured": a.amount_captured,
         "amount_refunded": a.amount_refunded,
-        "balance_transaction": a.journal.map(|j| j.to_string()),
+        "balance_transaction": a.journal.filter(|_| !a.is_off_platform()).map(|j| j.to_string()),
         "billing_details": billing(&a.billing),
         "calculated_statement_descriptor": null,
         "captured": a.amount_captured > 0,
@@ -148,8 +148,13 @@ pub fn charge(view: &ChargeView) -> Value {
         "shipping": p.details.shipping.as_ref().map(shipping),
         "statement_descriptor": p.details.statement_descriptor,
         "statement_descriptor_suffix": p.details.statement_descriptor_suffix,
-        "status": charge_status(a.status),
+        "status": if called_off(a) { "failed" } else { charge_status(a.status) },
     })
+}
+
+/// Awaited past us, and never came. A card's authorisation that was voided had succeeded.
+fn called_off(a: &Attempt) -> bool {
+    a.is_off_platform() && a.status == AttemptStatus::Canceled
 }
 
 fn charge_status(status: AttemptStatus) -> &'static str {
@@ -170,6 +175,8 @@ fn outcome(a: &Attempt) -> Value {
     };
     match (&a.decline, a.status.is_open()) {
         (_, true) => Value::Null,
+        // Nobody was asked.
+        _ if a.is_off_platform() => Value::Null,
         (None, false) => json!({
             "network_status": "approved_by_network",
             "reason": null,
@@ -230,6 +237,10 @@ fn method_details(a: &Attempt) -> Value {
                 "wallet": objects::wallet(c),
             },
         }),
+        MethodFacts::OffPlatform(o) => json!({
+            "type": "off_platform",
+            "off_platform": objects::off_platform(o),
+        }),
         MethodFacts::Paypal(p) => json!({
             "type": "paypal",
             "paypal": { "payer_email": p.payer_email, "payer_id": p.payer_id },
@@ -251,7 +262,7 @@ pub fn refund(r: &Refund) -> Value {
         "id": r.id.to_string(),
         "object": "refund",
         "amount": r.amount,
-        "balance_transaction": r.journal.to_string(),
+        "balance_transaction": (!r.off_platform).then(|| r.journal.to_string()),
         "charge": r.attempt.to_string(),
         "created": r.created_at.secs(),
         "currency": r.currency.lower(),

@@ -3,6 +3,7 @@ use domain::card_testing::CardTestingAlert;
 use domain::customer::Customer;
 use domain::event::EventType;
 use domain::id::{ClockId, WebhookEndpointId};
+use domain::off_platform::OffPlatformFacts;
 use domain::payment_method::{CardFacts, MethodFacts, PaymentMethod};
 use domain::test_clock::TestClock;
 use domain::webhook::WebhookEndpoint;
@@ -43,6 +44,7 @@ pub fn payment_method(m: &PaymentMethod) -> Value {
             "three_d_secure_usage": { "supported": c.three_d_secure },
             "wallet": wallet(c),
         }),
+        MethodFacts::OffPlatform(o) => off_platform(o),
         MethodFacts::Paypal(p) => json!({ "payer_email": p.payer_email, "payer_id": p.payer_id }),
         MethodFacts::SepaDebit(s) => json!({
             "bank_code": s.bank_code,
@@ -65,6 +67,11 @@ pub fn payment_method_public(m: &PaymentMethod) -> Value {
         object["card"]["checks"] = none;
     }
     object
+}
+
+/// What a merchant says of money that went past us.
+pub(super) fn off_platform(o: &OffPlatformFacts) -> Value {
+    json!({ "kind": o.kind, "paid_at": o.paid_at.map(|at| at.secs()), "reference": o.reference })
 }
 
 pub(super) fn wallet(c: &CardFacts) -> Value {

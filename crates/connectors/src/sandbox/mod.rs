@@ -399,6 +399,7 @@ impl Connector for Sandbox {
     fn offers(&self, kind: MethodKind) -> bool {
         match kind {
             MethodKind::Card | MethodKind::SepaDebit | MethodKind::Paypal => true,
+            MethodKind::OffPlatform => false,
         }
     }
 

@@ -37,13 +37,23 @@ text_enum! {
         AuthOpen = "memo_auth_open",
         /// Memo: the other side of open authorisations.
         AuthContra = "memo_auth_contra",
+        /// Memo: what merchants took without us, less what they gave back.
+        OffPlatform = "memo_off_platform",
+        /// Memo: the other side of the former.
+        OffPlatformContra = "memo_off_platform_contra",
     }
 }
 
 impl AccountKind {
     /// Whether a debit makes this account's balance grow.
     pub const fn debit_normal(self) -> bool {
-        matches!(self, AccountKind::AcquirerReceivable | AccountKind::Bank | AccountKind::AuthOpen)
+        matches!(
+            self,
+            AccountKind::AcquirerReceivable
+                | AccountKind::Bank
+                | AccountKind::AuthOpen
+                | AccountKind::OffPlatform
+        )
     }
 
     /// Kinds whose balance, on its normal side, may never be below zero.
@@ -54,6 +64,7 @@ impl AccountKind {
                 | AccountKind::RefundTransit
                 | AccountKind::PayoutTransit
                 | AccountKind::AuthOpen
+                | AccountKind::OffPlatform
         )
     }
 }
@@ -99,6 +110,8 @@ text_enum! {
         PayoutPaid = "payout_paid",
         PayoutFailed = "payout_failed",
         PayoutCanceled = "payout_canceled",
+        OffPlatformReceived = "off_platform_received",
+        OffPlatformReturned = "off_platform_returned",
     }
 }
 

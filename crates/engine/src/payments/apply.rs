@@ -252,6 +252,9 @@ impl Engine {
         let kind = match a.method.kind() {
             MethodKind::Card => BalanceKind::Charge,
             MethodKind::SepaDebit | MethodKind::Paypal => BalanceKind::Payment,
+            MethodKind::OffPlatform => {
+                return Err(Error::Internal(format!("{} went past us and has no balance", a.id)));
+            }
         };
         store::balance::insert(
             tx,
@@ -278,6 +281,6 @@ impl Engine {
     }
 }
 
-fn object_of(event: EventType, p: &Payment, a: &Attempt) -> domain::id::Core {
+pub(crate) fn object_of(event: EventType, p: &Payment, a: &Attempt) -> domain::id::Core {
     if event.as_str().starts_with("charge.") { a.id.core() } else { p.id.core() }
 }

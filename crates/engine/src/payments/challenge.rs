@@ -207,6 +207,7 @@ fn challenge_view(tx: &mut Tx<'_>, challenge: Challenge) -> Result<ChallengeView
         MethodFacts::Card(card) => (card.brand.clone(), card.last4.clone()),
         MethodFacts::SepaDebit(sepa) => ("sepa_debit".to_owned(), sepa.last4.clone()),
         MethodFacts::Paypal(_) => ("paypal".to_owned(), String::new()),
+        MethodFacts::OffPlatform(_) => return Err(Error::ChallengeGone),
     };
     let checkout = if payment.checkout {
         store::checkouts::of_payment(tx, challenge.scope, challenge.payment)?.map(|c| c.code)

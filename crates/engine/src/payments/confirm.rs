@@ -182,7 +182,7 @@ fn apply_changes(payment: &mut Payment, cmd: &Confirm) {
     }
 }
 
-fn new_attempt(
+pub(crate) fn new_attempt(
     payment: &Payment,
     method: &PaymentMethod,
     provider: &Provider,

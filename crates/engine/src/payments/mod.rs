@@ -11,6 +11,7 @@ mod increment;
 mod settle;
 mod update;
 
+pub(crate) use apply::object_of;
 pub use challenge::ChallengeView;
 pub use confirm::Confirm;
 pub use create::CreatePayment;

@@ -3,6 +3,7 @@
 mod authorise;
 mod available;
 mod capture;
+mod off_platform;
 mod payout_created;
 mod payout_paid;
 mod payout_reversed;
@@ -15,6 +16,7 @@ mod sale;
 pub use authorise::authorise;
 pub use available::available;
 pub use capture::capture;
+pub use off_platform::{off_platform_received, off_platform_returned};
 pub use payout_created::payout_created;
 pub use payout_paid::payout_paid;
 pub use payout_reversed::{payout_canceled, payout_failed};

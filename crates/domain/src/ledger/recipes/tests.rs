@@ -24,6 +24,7 @@ pub(crate) fn sample_refund(amount: i64, from_pending: i64) -> Refund {
         shortfall: 0,
         journal: JournalId(Core([3; 12])),
         failure_journal: None,
+        off_platform: false,
         metadata: Vec::new(),
         clock: None,
         created_at: NOW,
@@ -124,6 +125,8 @@ proptest! {
         prop_assert!(refund_created(&refund, NOW).check().is_ok());
         prop_assert!(refund_succeeded(&refund, provider(), NOW).check().is_ok());
         prop_assert!(refund_failed(&refund, NOW).check().is_ok());
+        prop_assert!(off_platform_received(&p, captured, NOW).check().is_ok());
+        prop_assert!(off_platform_returned(&refund, NOW).check().is_ok());
         let payout = payout(captured, fee);
         for recipe in [payout_created, payout_paid, payout_failed, payout_canceled] {
             prop_assert!(recipe(&payout, NOW).check().is_ok());
