@@ -222,7 +222,7 @@ fn sign_in_refused(refusal: SignInRefusal) -> ApiError {
         R::SessionEnded | R::RefreshReused | R::ChallengeGone | R::PasskeyRefused | R::PasskeyCloned => {
             StatusCode::UNAUTHORIZED
         }
-        R::InviteForAnother | R::OwnRole | R::NotAdministrator | R::ReauthenticationRequired => {
+        R::InviteForAnother | R::OwnRole | R::NotAdministrator | R::ReauthenticationRequired { .. } => {
             StatusCode::FORBIDDEN
         }
         R::InviteGone => StatusCode::NOT_FOUND,

@@ -97,6 +97,11 @@ impl Scoped {
         callers::by(&self.identity, &self.request_id)
     }
 
+    /// Refuses a person whose login is too old for dangerous acts. A key has none.
+    pub fn require_fresh_login(&self) -> Result<(), ApiError> {
+        self.identity.person().map_or(Ok(()), |person| Ok(self.engine().require_fresh_login(person)?))
+    }
+
     /// The engine's call for this request. `kind`: which reply answers it.
     pub fn call(&self, kind: &str) -> Call {
         Call {

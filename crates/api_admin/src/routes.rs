@@ -3,7 +3,7 @@
 use crate::error::ApiError;
 use crate::handlers::{
     api_keys, audit, auth, checkouts, clients, exports, figures, members, organizations, profile, providers,
-    settings, sites, system_keys, transactions,
+    settings, sites, system_keys, system_settings, transactions,
 };
 use crate::public;
 use crate::request::{Anonymous, Answer, Global, Organized, Personal, Scoped, Visiting};
@@ -126,6 +126,8 @@ pub static ADMIN_ROUTES: &[Endpoint] = routes![
     "DELETE" "/system/api-keys/{id}" Global (System Delete) "Delete a system key." => system_keys::delete;
     "POST" "/system/api-keys/{id}/revoke" Global (System Execute) "Revoke a system key at once." => system_keys::revoke;
     "POST" "/system/api-keys/{id}/rotate" Global (System Execute) fresh "Give a system key a new secret." => system_keys::rotate;
+    "GET" "/system/settings" Global (System Read) "Get the settings of the instance." => system_settings::get;
+    "PUT" "/system/settings/{group}" Global (System Execute) fresh "Change a group of settings of the instance." => system_settings::update;
     "GET" "/sites" Scope (Site Read) "List sites." => sites::list;
     "POST" "/sites" Scope (Site Create) fresh "Create a site; its webhook secret is shown once." => sites::create;
     "GET" "/sites/{id}" Scope (Site Read) "Get a site." => sites::get;

@@ -47,6 +47,7 @@ pub mod site;
 pub mod site_checkout;
 pub mod site_transaction;
 pub mod storefront;
+pub mod system_settings;
 pub mod test_clock;
 pub mod text;
 mod text_enum;

@@ -12,7 +12,8 @@ pub const ACCESS_US: i64 = 10 * MINUTE;
 pub const IDLE_US: i64 = 15 * MINUTE;
 /// A session ends after this, used or not (12 h).
 pub const LIFETIME_US: i64 = 12 * HOUR;
-/// After this (15 min) a login is too old for dangerous acts, and is asked for once more.
+/// After this (15 min, unless the operator sets another) a login is too old for dangerous acts, and is asked for once
+/// more.
 pub const FRESH_LOGIN_US: i64 = 15 * MINUTE;
 /// Use is written down this often (1 min), so that not every request writes.
 pub const SEEN_EVERY_US: i64 = MINUTE;
@@ -70,10 +71,10 @@ impl Session {
     }
 }
 
-/// Whether a login at `authenticated_at` is recent enough for dangerous acts. One in the future, after a
-/// clock was set back, is not.
-pub fn is_fresh_login(authenticated_at: Timestamp, now: Timestamp) -> bool {
-    authenticated_at <= now && now < authenticated_at.plus(FRESH_LOGIN_US)
+/// Whether a login at `authenticated_at` is recent enough for dangerous acts: less than `fresh_us` old. One in the
+/// future, after a clock was set back, is not.
+pub fn is_fresh_login(authenticated_at: Timestamp, fresh_us: i64, now: Timestamp) -> bool {
+    authenticated_at <= now && now < authenticated_at.plus(fresh_us)
 }
 
 /// Why somebody cannot sign in, or may not do what only people do.
@@ -107,8 +108,8 @@ pub enum SignInRefusal {
     OwnRole,
     #[error("Only administrators of the organisation may do this.")]
     NotAdministrator,
-    #[error("This needs a login of the last 15 minutes. Confirm with your passkey, then try again.")]
-    ReauthenticationRequired,
+    #[error("This needs a login of the last {minutes} minutes. Confirm with your passkey, then try again.")]
+    ReauthenticationRequired { minutes: i64 },
     #[error(
         "Passkeys need a host name: set admin_url to an address with one, such as https://admin.example.com."
     )]
@@ -132,7 +133,7 @@ impl SignInRefusal {
             SignInRefusal::LastPasskey => "last_passkey",
             SignInRefusal::OwnRole => "own_role",
             SignInRefusal::NotAdministrator => "not_administrator",
-            SignInRefusal::ReauthenticationRequired => "reauthentication_required",
+            SignInRefusal::ReauthenticationRequired { .. } => "reauthentication_required",
             SignInRefusal::PasskeysUnavailable => "passkeys_unavailable",
         }
     }
@@ -150,6 +151,8 @@ pub struct SessionCaller {
     pub mode: Mode,
     pub memberships: Vec<(MerchantId, Role)>,
     pub authenticated_at: Timestamp,
+    /// How long a login is recent enough for dangerous acts, in microseconds.
+    pub fresh_login_us: i64,
 }
 
 impl SessionCaller {
@@ -207,7 +210,11 @@ mod tests {
     fn dangerous_acts_want_a_login_of_the_last_quarter_of_an_hour() {
         let login = Timestamp(HOUR);
         for (minutes, fresh) in [(0, true), (14, true), (15, false), (20, false), (-1, false)] {
-            assert_eq!(is_fresh_login(login, login.plus(minutes * MINUTE)), fresh, "{minutes}");
+            assert_eq!(
+                is_fresh_login(login, FRESH_LOGIN_US, login.plus(minutes * MINUTE)),
+                fresh,
+                "{minutes}"
+            );
         }
     }
 
@@ -223,6 +230,7 @@ mod tests {
             mode: Mode::Test,
             memberships: vec![(merchant(7), Role::Support)],
             authenticated_at: Timestamp(0),
+            fresh_login_us: FRESH_LOGIN_US,
         };
         assert_eq!(caller.role(merchant(7)), Some(Role::Support));
         assert_eq!(caller.role(merchant(8)), None);

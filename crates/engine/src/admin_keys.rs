@@ -3,7 +3,7 @@
 use crate::call::By;
 use crate::error::Error;
 use crate::settings::STALE;
-use crate::{Engine, ids};
+use crate::{Engine, ids, system_settings};
 use domain::access::{Grant, Resource};
 use domain::admin_key::{AdminKey, KEYS_KEPT, KEYS_MAX, split_key};
 use domain::audit::AuditKind;
@@ -11,11 +11,12 @@ use domain::id::{AdminKeyId, MerchantId};
 use domain::limits::KEY_OVERLAP_US;
 use domain::network::Network;
 use domain::scope::Mode;
-use domain::time::Timestamp;
+use domain::time::{HOUR, MICROS, Timestamp};
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
+use store::Tx;
 use store::admin_keys::Digests;
 use subtle::ConstantTimeEq;
 
@@ -82,6 +83,16 @@ fn key_text(mode: Mode, id: AdminKeyId, secret: &str) -> String {
     format!("sk_{mode}_{}.{secret}", id.0.hex())
 }
 
+/// Whether a key of this mode may be used from everywhere, where its addresses say so.
+fn check_addresses(tx: &mut Tx<'_>, mode: Mode, networks: &[Network]) -> Result<(), Error> {
+    if mode.is_live() && networks.is_empty() && system_settings::api_keys(tx)?.live_need_addresses {
+        let message =
+            "ipWhitelist is empty: the operator wants live keys to name the addresses they are used from";
+        return Err(Error::invalid("ipWhitelist", "addresses_required", message));
+    }
+    Ok(())
+}
+
 impl Engine {
     /// Makes a key. Its text is in the answer and nowhere else.
     ///
@@ -103,6 +114,7 @@ impl Engine {
                         .ok_or_else(|| Error::not_found("organization", merchant.0.hex()))?;
                     store::merchants::lock_mode(tx, domain::scope::Scope { merchant, mode: new.mode })?;
                 }
+                check_addresses(tx, new.mode, &new.networks)?;
                 let owner = merchant.map(|merchant| (merchant, new.mode));
                 let known = store::admin_keys::all(tx, owner)?;
                 if known.len() >= KEYS_KEPT {
@@ -214,6 +226,7 @@ impl Engine {
                     key.grants.clone_from(grants);
                 }
                 if let Some(networks) = &changes.networks {
+                    check_addresses(tx, key.mode, networks)?;
                     let shown: Vec<String> = networks.iter().map(ToString::to_string).collect();
                     told.push(format!("addresses {}", shown.join(" ")));
                     key.networks.clone_from(networks);
@@ -257,10 +270,17 @@ impl Engine {
                     let message = "The key is revoked. Make a new one.".to_owned();
                     return Err(Error::Conflict { code: "key_revoked", message });
                 }
+                let hours = system_settings::api_keys(tx)?.overlap_hours_max;
+                if overlap > hours * HOUR {
+                    let most = hours * HOUR / MICROS;
+                    let message =
+                        format!("overlapSeconds can be {most} at most: the operator allows {hours} hours");
+                    return Err(Error::invalid("overlapSeconds", "overlap_invalid", message));
+                }
                 let old_until = (overlap > 0).then(|| engine.now().plus(overlap));
                 let last4 = last4(&secret);
                 store::admin_keys::rotate(tx, id, &digest(&secret), &last4, old_until)?;
-                let seconds = overlap / domain::time::MICROS;
+                let seconds = overlap / MICROS;
                 let detail = format!("the old secret works on for {seconds} s");
                 engine.audit_admin_key(tx, Some(&by), AuditKind::KeyRotated, &key, detail)?;
                 Ok(AdminKey { last4, old_until, ..key })

@@ -43,6 +43,7 @@ pub mod site_checkouts;
 pub mod site_transactions;
 pub mod sites;
 pub mod storefronts;
+pub mod system_settings;
 pub mod test_clocks;
 pub mod users;
 pub mod vault;

@@ -43,10 +43,21 @@ pub struct CreateRefund {
 impl Engine {
     /// Refunds a captured payment in full or in part.
     pub async fn create_refund(&self, call: &Call, new: CreateRefund) -> Result<Reply, Error> {
+        self.create_refund_if(call, new, |_, _, _| Ok(())).await
+    }
+
+    /// The same if `check` agrees, under the payment's lock.
+    pub(crate) async fn create_refund_if(
+        &self,
+        call: &Call,
+        new: CreateRefund,
+        check: impl Fn(&mut Tx<'_>, &Payment, &Attempt) -> Result<(), Error> + Send + 'static,
+    ) -> Result<Reply, Error> {
         let settings = self.settings(call.caller.scope).await?;
         let below_zero = settings.mode.refunds_below_zero;
         self.drive(call, move |engine, tx, call| {
             let (payment, attempt) = target(tx, call.caller.scope, new.target)?;
+            check(tx, &payment, &attempt)?;
             if attempt.is_off_platform() {
                 let subject = attempt.id;
                 let refund = engine.return_off_platform(tx, call, payment, attempt, &new)?;

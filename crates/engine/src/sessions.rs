@@ -7,14 +7,14 @@ use crate::ceremonies::{Challenge, For};
 use crate::error::Error;
 use crate::login_failures::Counted;
 use crate::webauthn::{Asserted, stand_ins};
-use crate::{Engine, ids, keys};
+use crate::{Engine, ids, keys, system_settings};
 use domain::audit::AuditKind;
 use domain::id::UserId;
 use domain::limits::{MEMBERSHIPS, REFRESHES, SESSIONS};
 use domain::passkey::{Ceremony, CeremonyKind, counter_is_sound};
 use domain::scope::Mode;
 use domain::session::{LOGIN_FAILURES, Session, SessionCaller, SessionEnd, SignInRefusal, is_fresh_login};
-use domain::time::Timestamp;
+use domain::time::{MINUTE, Timestamp};
 use domain::user::{User, UserStatus, email_of};
 use serde_json::Value;
 use store::Tx;
@@ -383,8 +383,10 @@ impl Engine {
     /// # Errors
     /// [`SignInRefusal::ReauthenticationRequired`].
     pub fn require_fresh_login(&self, caller: &SessionCaller) -> Result<(), Error> {
-        let fresh = is_fresh_login(caller.authenticated_at, self.now());
-        if fresh { Ok(()) } else { Err(SignInRefusal::ReauthenticationRequired.into()) }
+        if is_fresh_login(caller.authenticated_at, caller.fresh_login_us, self.now()) {
+            return Ok(());
+        }
+        Err(SignInRefusal::ReauthenticationRequired { minutes: caller.fresh_login_us / MINUTE }.into())
     }
 }
 
@@ -400,5 +402,6 @@ fn caller(tx: &mut Tx<'_>, user: User, session: &Session, mode: Mode) -> Result<
         mode,
         memberships,
         authenticated_at: session.authenticated_at,
+        fresh_login_us: system_settings::users(tx)?.fresh_login_us(),
     })
 }

@@ -5,7 +5,7 @@ use crate::call::By;
 use crate::error::Error;
 use domain::audit::AuditKind;
 use domain::scope::Scope;
-use domain::settings_group::{CheckoutSettings, IpnSettings, SettingsGroup};
+use domain::settings_group::{CheckoutSettings, IpnSettings, RefundSettings, SettingsGroup};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -14,6 +14,7 @@ use serde::de::DeserializeOwned;
 pub enum GroupSettings {
     Checkout(CheckoutSettings),
     Ipn(IpnSettings),
+    Refunds(RefundSettings),
 }
 
 impl Engine {
@@ -25,6 +26,9 @@ impl Engine {
                         GroupSettings::Checkout(store::settings_groups::get(tx, scope, group)?)
                     }
                     SettingsGroup::Ipn => GroupSettings::Ipn(store::settings_groups::get(tx, scope, group)?),
+                    SettingsGroup::Refunds => {
+                        GroupSettings::Refunds(store::settings_groups::get(tx, scope, group)?)
+                    }
                 })
             })
             .await
@@ -50,6 +54,17 @@ impl Engine {
     ) -> Result<GroupSettings, Error> {
         let changed = self.change_group(scope, by, SettingsGroup::Ipn, change).await?;
         Ok(GroupSettings::Ipn(changed))
+    }
+
+    /// Changes which refunds people confirm from now on.
+    pub async fn change_refund_settings(
+        &self,
+        scope: Scope,
+        by: By,
+        change: impl Fn(&mut RefundSettings) + Send + 'static,
+    ) -> Result<GroupSettings, Error> {
+        let changed = self.change_group(scope, by, SettingsGroup::Refunds, change).await?;
+        Ok(GroupSettings::Refunds(changed))
     }
 
     async fn change_group<T>(

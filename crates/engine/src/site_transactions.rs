@@ -15,6 +15,8 @@ use domain::id::{AttemptId, Core, PaymentId, TypedId};
 use domain::ledger::PostedJournal;
 use domain::payment::{Payment, PaymentStatus};
 use domain::scope::Scope;
+use domain::session::SessionCaller;
+use domain::settings_group::{RefundSettings, SettingsGroup};
 use store::numbered_page::{NumberedPage, NumberedQuery};
 use store::site_transactions::TransactionFilter;
 use store::{Tx, Wake};
@@ -65,22 +67,37 @@ impl Engine {
             .await
     }
 
-    /// Gives money back. See [`Engine::create_refund`].
+    /// Gives money back. See [`Engine::create_refund`]. `person`: who asks, where it is no key.
+    ///
+    /// # Errors
+    /// [`SignInRefusal::ReauthenticationRequired`] for somebody who gives back more of the transaction in all than may
+    /// be given back without a fresh login.
     pub async fn refund_site_transaction(
         &self,
         call: &Call,
         id: AttemptId,
         amount: Option<i64>,
         metadata: Metadata,
+        person: Option<&SessionCaller>,
     ) -> Result<Reply, Error> {
         let scope = call.caller.scope;
+        let stale = person.and_then(|person| self.require_fresh_login(person).err());
+        let stale =
+            stale.map(|e| if let Error::SignIn(refusal) = e { Ok(refusal) } else { Err(e) }).transpose()?;
         let shown = self.store.read(move |tx| present(tx, scope, id)).await?;
         if !shown.listed {
             let message = "Nothing was paid by this transaction, so nothing can be refunded.".to_owned();
             return Err(Error::Conflict { code: "transaction_not_paid", message });
         }
         let new = CreateRefund { target: RefundTarget::Charge(id), amount, reason: None, metadata };
-        self.create_refund(call, new).await
+        let confirmed = move |tx: &mut Tx<'_>, payment: &Payment, attempt: &Attempt| {
+            let Some(refusal) = stale else { return Ok(()) };
+            let settings: RefundSettings = store::settings_groups::get(tx, scope, SettingsGroup::Refunds)?;
+            let asked = amount.unwrap_or_else(|| domain::refund::refundable(payment));
+            let in_all = attempt.amount_refunded.saturating_add(asked);
+            if settings.confirms(payment.currency, in_all) { Err(refusal.into()) } else { Ok(()) }
+        };
+        self.create_refund_if(call, new, confirmed).await
     }
 
     /// Cancels the payment of a transaction that has not been captured.

@@ -5,7 +5,7 @@ use crate::ceremonies::{Challenge, For};
 use crate::error::Error;
 use crate::passkeys::named;
 use crate::sessions::{Refresh, SignedIn};
-use crate::{Engine, ids, keys};
+use crate::{Engine, ids, keys, system_settings};
 use domain::access::Role;
 use domain::audit::AuditKind;
 use domain::id::{Core, InviteId, MerchantId, TypedId, UserId};
@@ -13,7 +13,7 @@ use domain::limits::{MEMBERS, MEMBERSHIPS, OPEN_INVITES};
 use domain::merchant::Merchant;
 use domain::passkey::CeremonyKind;
 use domain::session::{SessionCaller, SessionEnd, SignInRefusal};
-use domain::user::{INVITE_US, Invitation, Invite, Membership, User, UserStatus, email_of};
+use domain::user::{Invitation, Invite, Membership, User, UserStatus, email_of};
 use serde_json::Value;
 use store::{StoreError, Tx};
 
@@ -48,7 +48,7 @@ impl Engine {
         email: &str,
         name: &str,
     ) -> Result<(Invite, String), Error> {
-        let (invite, token) = self.make_invite(email, name, Invitation::Member { merchant, role })?;
+        let (invite, token) = self.make_invite(email, name, Invitation::Member { merchant, role }).await?;
         let (engine, row, digest) = (self.clone(), invite.clone(), keys::digest(&token));
         self.store
             .write(move |tx| {
@@ -73,7 +73,7 @@ impl Engine {
         Ok((invite, token))
     }
 
-    fn make_invite(
+    async fn make_invite(
         &self,
         email: &str,
         name: &str,
@@ -81,6 +81,7 @@ impl Engine {
     ) -> Result<(Invite, String), Error> {
         let email =
             email_of(email).map_err(|e| Error::invalid("email", "parameter_invalid", e.to_string()))?;
+        let settings = self.store.read(|tx| system_settings::users(tx)).await?;
         let now = self.now();
         let invite = Invite {
             id: self.ids.next(),
@@ -88,7 +89,7 @@ impl Engine {
             name: named("name", name)?,
             invitation,
             created_at: now,
-            expires_at: now.plus(INVITE_US),
+            expires_at: now.plus(settings.invite_us()),
             closed_at: None,
         };
         Ok((invite, format!("pgi_{}", ids::secret_text(TOKEN_CHARS))))
@@ -421,7 +422,7 @@ impl Engine {
     /// address needs it too, for nobody has shown that the address is theirs: an administrator of any organisation
     /// may have registered it.
     pub async fn invite_global_admin(&self, email: &str, name: &str) -> Result<(Invite, String), Error> {
-        let (invite, token) = self.make_invite(email, name, Invitation::GlobalAdmin)?;
+        let (invite, token) = self.make_invite(email, name, Invitation::GlobalAdmin).await?;
         let (engine, row, digest) = (self.clone(), invite.clone(), keys::digest(&token));
         self.store
             .write(move |tx| {
@@ -444,7 +445,8 @@ impl Engine {
                 format!("{id} is disabled; enable them first"),
             ));
         }
-        let (invite, token) = self.make_invite(&user.email, &user.name, Invitation::Recovery { user: id })?;
+        let (invite, token) =
+            self.make_invite(&user.email, &user.name, Invitation::Recovery { user: id }).await?;
         let (engine, row, digest) = (self.clone(), invite.clone(), keys::digest(&token));
         self.store
             .write(move |tx| {

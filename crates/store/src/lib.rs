@@ -51,6 +51,7 @@ pub mod site_transactions;
 pub mod sites;
 mod sqlite;
 pub mod storefronts;
+pub mod system_settings;
 pub mod test_clocks;
 pub mod tx;
 pub mod users;

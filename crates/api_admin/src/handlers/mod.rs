@@ -14,4 +14,5 @@ pub(crate) mod providers;
 pub(crate) mod settings;
 pub(crate) mod sites;
 pub(crate) mod system_keys;
+pub(crate) mod system_settings;
 pub(crate) mod transactions;

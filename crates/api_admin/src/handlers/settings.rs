@@ -1,9 +1,14 @@
 use super::checkouts::language;
 use crate::error::ApiError;
+use crate::input::{self, required};
+use crate::render::currency;
 use crate::request::{Answer, Scoped};
-use domain::settings_group::{EXPIRES_IN_S, MAX_ATTEMPTS, SettingsGroup};
+use domain::currency::Currency;
+use domain::money::MAX_AMOUNT;
+use domain::settings_group::{CURRENCIES_MAX, EXPIRES_IN_S, MAX_ATTEMPTS, RefundSettings, SettingsGroup};
 use engine::settings_groups::GroupSettings;
 use serde_json::{Value, json};
+use web::params::Reader;
 
 fn group(request: &Scoped) -> Result<SettingsGroup, ApiError> {
     let text = request.path.first().map_or("", String::as_str);
@@ -21,6 +26,12 @@ fn shown(settings: &GroupSettings) -> Value {
             json!({ "group": "checkout", "expiresIn": s.expires_in, "maxAttempts": s.max_attempts, "language": s.language })
         }
         GroupSettings::Ipn(s) => json!({ "group": "ipn", "version": s.version }),
+        GroupSettings::Refunds(s) => {
+            let own =
+                |(of, above): &(Currency, i64)| json!({ "currency": currency(*of), "confirmAbove": above });
+            let currencies: Vec<Value> = s.currencies.iter().map(own).collect();
+            json!({ "group": "refunds", "confirmAbove": s.confirm_above, "currencies": currencies })
+        }
     }
 }
 
@@ -55,6 +66,38 @@ pub(crate) async fn update(request: Scoped) -> Result<Answer, ApiError> {
             };
             request.engine().change_ipn_settings(scope, by, change).await?
         }
+        SettingsGroup::Refunds => {
+            // Or whoever finds a session open would lift the bound first.
+            request.require_fresh_login()?;
+            let sent = reader.was_sent("confirmAbove");
+            let above = reader.integer("confirmAbove", 0, MAX_AMOUNT)?;
+            let currencies = bounds(&mut reader)?;
+            let change = move |s: &mut RefundSettings| {
+                if sent {
+                    s.confirm_above = above;
+                }
+                if let Some(currencies) = &currencies {
+                    s.currencies.clone_from(currencies);
+                }
+            };
+            request.engine().change_refund_settings(scope, by, change).await?
+        }
     };
     Answer::ok(shown(&changed))
+}
+
+/// The currencies that have a bound of their own.
+fn bounds(reader: &mut Reader<'_>) -> Result<Option<Vec<(Currency, i64)>>, ApiError> {
+    let Some(rows) = reader.objects("currencies", CURRENCIES_MAX)? else { return Ok(None) };
+    let mut bounds: Vec<(Currency, i64)> = Vec::with_capacity(rows.len());
+    for mut row in rows {
+        let (name, above) = (row.name_of("currency"), row.name_of("confirmAbove"));
+        let of = required(input::currency(&mut row, "currency")?, &name)?;
+        if bounds.iter().any(|(known, _)| *known == of) {
+            let message = format!("{name} is {of}, which is in the list twice.");
+            return Err(ApiError::invalid("currency_twice", message).field(&name));
+        }
+        bounds.push((of, required(row.integer("confirmAbove", 0, MAX_AMOUNT)?, &above)?));
+    }
+    Ok(Some(bounds))
 }

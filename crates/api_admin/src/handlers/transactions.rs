@@ -75,7 +75,8 @@ pub(crate) async fn refund(request: Scoped) -> Result<Answer, ApiError> {
         metadata.push(("reason".to_owned(), reason));
     }
     let call = request.call("transaction");
-    Ok(request.engine().refund_site_transaction(&call, id, amount, metadata).await?.into())
+    let person = request.identity.person();
+    Ok(request.engine().refund_site_transaction(&call, id, amount, metadata, person).await?.into())
 }
 
 pub(crate) async fn cancel(request: Scoped) -> Result<Answer, ApiError> {

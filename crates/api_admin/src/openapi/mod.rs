@@ -27,6 +27,7 @@ const ADMIN_NOUNS: Nouns = nouns![
     "settings",
     "api_keys",
     "system_keys",
+    "system_settings",
     "sites",
     "providers",
     "checkouts",

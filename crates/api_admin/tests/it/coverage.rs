@@ -164,6 +164,8 @@ pub(crate) fn sample(f: &Fixtures, route: &Endpoint) -> Option<Sample> {
         ("POST", "/organizations/{orgId}/api-keys/{id}/revoke") => {
             at(&[org, &f.key_to_revoke], Hidden, none())
         }
+        ("GET", "/system/settings") => at(&[], Own, none()),
+        ("PUT", "/system/settings/{group}") => at(&["users"], Own, json!({ "invitationHours": 48 })),
         ("POST", "/system/api-keys") => at(&[], Own, json!({ "name": "x" })),
         ("GET" | "PUT", "/system/api-keys/{id}") => at(&[&f.system_key], Own, json!({ "name": "y" })),
         ("DELETE", "/system/api-keys/{id}") => at(&[&f.system_key_to_delete], Own, none()),

@@ -20,4 +20,5 @@ mod settings;
 mod setup;
 mod sign_in;
 mod support;
+mod system_settings;
 mod transactions;

@@ -112,12 +112,12 @@ testkit::on_both_engines! {
         let (session, at) = (signed_in.caller.session, app.engine.now().plus(-FRESH_LOGIN_US));
         app.store.write(move |tx| tx.execute("UPDATE sessions SET authenticated_at = ?1 WHERE id = ?2", store::params![at, session])).await.expect("aged");
         let stale = caller(&app, &signed_in.access_token).await.expect("a session");
-        assert_eq!(refusal(app.engine.require_fresh_login(&stale)), SignInRefusal::ReauthenticationRequired);
-        assert_eq!(refusal(app.engine.begin_passkey(&stale).await), SignInRefusal::ReauthenticationRequired);
+        assert_eq!(refusal(app.engine.require_fresh_login(&stale)), SignInRefusal::ReauthenticationRequired { minutes: 15 });
+        assert_eq!(refusal(app.engine.begin_passkey(&stale).await), SignInRefusal::ReauthenticationRequired { minutes: 15 });
         let passkey = app.engine.passkeys(stale.user).await.expect("listed")[0].id;
-        assert_eq!(refusal(app.engine.remove_passkey(&stale, passkey, REQUEST).await), SignInRefusal::ReauthenticationRequired);
+        assert_eq!(refusal(app.engine.remove_passkey(&stale, passkey, REQUEST).await), SignInRefusal::ReauthenticationRequired { minutes: 15 });
         let refreshed = app.engine.refresh_session(&refresh(&signed_in), None, REQUEST).await.expect("refreshed");
-        assert_eq!(refusal(app.engine.require_fresh_login(&refreshed.caller)), SignInRefusal::ReauthenticationRequired, "a refresh proves nothing");
+        assert_eq!(refusal(app.engine.require_fresh_login(&refreshed.caller)), SignInRefusal::ReauthenticationRequired { minutes: 15 }, "a refresh proves nothing");
         let challenge = app.engine.begin_reauthentication(&stale).await.expect("begun");
         let answer = authenticator.get(&challenge);
         let code = challenge["ceremonyId"].as_str().expect("an id");
