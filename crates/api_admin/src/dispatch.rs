@@ -47,6 +47,9 @@ const KEEPS_KEYS: &[&str] = &[
 /// What may stand in the address of a request with a body: the rest belongs into the body, which no log keeps.
 const IN_ADDRESS: &[&str] = &["mode"];
 
+/// Reads, though it is a POST.
+const EXPORT: &str = "/data-import-export/export";
+
 /// Which of the two backends.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Backend {
@@ -425,10 +428,23 @@ impl Exchange<'_> {
             headers: self.parts.headers.clone(),
             idempotency,
         };
-        let answer = self.handle(common, identity, scope).await;
+        let answer = match self.may_change(scope).await {
+            Ok(()) => self.handle(common, identity, scope).await,
+            Err(refused) => Err(refused),
+        };
         match (answer, call) {
             (Err(refused), Some(call)) => self.unless_answered(refused, &call).await,
             (answer, _) => answer,
+        }
+    }
+
+    /// An organisation that leaves is only read; its data can still be taken along.
+    async fn may_change(&self, scope: Option<Scope>) -> Result<(), ApiError> {
+        match scope {
+            Some(scope) if self.endpoint.method != "GET" && self.endpoint.path != EXPORT => {
+                Ok(self.app.engine.require_open(scope).await?)
+            }
+            _ => Ok(()),
         }
     }
 

@@ -3,6 +3,7 @@
 use axum::body::Body;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
+use domain::date::Date;
 use domain::id::Core;
 use domain::payment::{PaymentStatus, Refusal};
 use domain::refund::RefundRefusal;
@@ -154,6 +155,14 @@ impl From<Error> for ApiError {
                     "The first request with this Idempotency-Key has not ended. Repeat it in a moment.";
                 ApiError { retry_after: Some(1), ..ApiError::conflict("idempotency_key_in_use", message) }
             }
+            Error::Offboarding { ends_at } => ApiError::forbidden(
+                "organization_offboarding",
+                format!(
+                    "This organisation is being closed (on {}): it can be read, and not changed. A global administrator can \
+                     restore it.",
+                    Date::of_instant(ends_at)
+                ),
+            ),
             Error::ProviderNotConfigured => ApiError::conflict(
                 "provider_not_configured",
                 "No provider that this site offers is enabled in this mode. Set one up (POST /api/v1/providers), or \

@@ -2,8 +2,8 @@
 
 use crate::error::ApiError;
 use crate::handlers::{
-    api_keys, audit, auth, checkouts, clients, exports, figures, members, organizations, profile, providers,
-    settings, sites, system_keys, system_settings, transactions,
+    api_keys, audit, auth, checkouts, clients, exports, figures, members, offboarding, organizations,
+    profile, providers, settings, sites, system_keys, system_settings, transactions,
 };
 use crate::public;
 use crate::request::{Anonymous, Answer, Global, Organized, Personal, Scoped, Visiting};
@@ -107,6 +107,10 @@ pub static ADMIN_ROUTES: &[Endpoint] = routes![
     "GET" "/organizations/settings/{group}" Scope (Organization Execute) "Get what is set for all sites." => settings::get;
     "PUT" "/organizations/settings/{group}" Scope (Organization Execute) "Change what is set for all sites." => settings::update;
     "POST" "/organizations/{orgId}/select" Person "Choose the organisation that requests are for unless they name one." => organizations::select;
+    "DELETE" "/organizations/{orgId}" Global (System Execute) fresh "Let an organisation leave, with 30 days of grace." => offboarding::delete;
+    "GET" "/organizations/{orgId}/offboarding/preview" Global (System Read) "See what an organisation has, and whether it can leave." => offboarding::preview;
+    "POST" "/organizations/{orgId}/offboarding" Global (System Execute) fresh "Let an organisation leave." => offboarding::begin;
+    "POST" "/organizations/{orgId}/restore" Global (System Execute) fresh "Let an organisation that leaves come back." => offboarding::restore;
     "GET" "/organizations/{orgId}/users" Organization (User Read) "List members, and who is invited." => members::list;
     "POST" "/organizations/{orgId}/users" Organization (User Create) fresh "Invite somebody; the token is shown once." => members::invite;
     "PUT" "/organizations/{orgId}/users/{userId}" Organization (User Update) fresh "Give a member another role." => members::change_role;

@@ -72,6 +72,7 @@ async fn once(signed: &Signed, kind: TransactionKind, message: &'static str, ans
 }
 
 async fn purchase(signed: &Signed) -> Answer {
+    signed.require_open().await?;
     let create = requests::purchase(&signed.body, signed.policy).map_err(GateError::fields)?;
     let method = forced_method(&create)?;
     let new = NewTransaction { method, ..new_transaction(signed, create)? };
@@ -80,6 +81,7 @@ async fn purchase(signed: &Signed) -> Answer {
 }
 
 async fn recurring(signed: &Signed) -> Answer {
+    signed.require_open().await?;
     let (create, terms) = requests::recurring(&signed.body, signed.policy).map_err(GateError::fields)?;
     let recurring = Some(terms_of(&terms));
     let new = NewTransaction { recurring, ..new_transaction(signed, create)? };
@@ -221,6 +223,7 @@ fn named_token(signed: &Signed, name: Option<&str>) -> Result<Option<GateTokenId
 }
 
 async fn cancel(signed: Signed) -> Answer {
+    signed.require_open().await?;
     let cancel = requests::cancel(&signed.body, signed.policy).map_err(GateError::fields)?;
     let engine = &signed.app.engine;
     let request_id = signed.request_id.clone();
@@ -231,6 +234,7 @@ async fn cancel(signed: Signed) -> Answer {
 }
 
 async fn payout(signed: &Signed) -> Answer {
+    signed.require_open().await?;
     let create = requests::payout(&signed.body, signed.policy).map_err(GateError::fields)?;
     if !signed.service.storefront.payouts {
         let message = "Payouts are switched off for this service.";
@@ -253,6 +257,7 @@ fn destination(company: requests::Company) -> engine::gate::PayoutAccount {
 }
 
 async fn refund(signed: Signed) -> Answer {
+    signed.require_open().await?;
     let refund = requests::refund(&signed.body, signed.policy).map_err(GateError::fields)?;
     let transaction =
         signed.transaction.as_ref().ok_or_else(|| GateError::new(404, "There is no such transaction."))?;

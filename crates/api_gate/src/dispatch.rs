@@ -114,6 +114,11 @@ pub struct Signed {
 }
 
 impl Signed {
+    /// Refuses to change anything of a merchant that leaves.
+    pub async fn require_open(&self) -> Result<(), GateError> {
+        Ok(self.app.engine.require_open(self.service.storefront.scope).await?)
+    }
+
     /// The body as it is kept: without its signature.
     pub fn stored(&self) -> String {
         stored_request(&self.body)

@@ -4,6 +4,7 @@
 use crate::envelope::FEE_FAILED;
 use crate::render::amount_text;
 use crate::requests::Errors;
+use domain::date::Date;
 use domain::payment::Refusal;
 use domain::payout::PayoutRefusal;
 use domain::refund::{RefundRefusal, refundable};
@@ -71,6 +72,13 @@ impl From<Error> for GateError {
                 refund_refused(refusal, refundable(&payment.payment), &payment.payment)
             }
             Error::Payout { refusal, .. } => payout_refused(refusal),
+            Error::Offboarding { ends_at } => GateError::new(
+                403,
+                format!(
+                    "The merchant is being closed, on {}. Nothing can be changed any more.",
+                    Date::of_instant(ends_at)
+                ),
+            ),
             Error::ProviderNotConfigured => GateError::new(
                 422,
                 "No payment system is connected to this service. The operator has to connect one.",

@@ -361,13 +361,24 @@ impl Exchange<'_> {
         if replay.allowed { Ok(shown) } else { Err((too_many(&replay), shown)) }
     }
 
+    /// An account that leaves is only read.
+    async fn may_change(&self) -> Result<(), ApiError> {
+        if self.endpoint.method == "GET" {
+            return Ok(());
+        }
+        Ok(self.app.engine.require_open(self.caller.scope).await?)
+    }
+
     async fn answer(&self, path: Vec<String>, body: Body, allowed: bool) -> Result<Answer, ApiError> {
         self.check_access()?;
         let params = self.params(body).await?;
         let request = self.request(path, params)?;
         let repeated = request.idempotency.is_some().then(|| request.call(Default::default(), Vec::new()));
         if allowed {
-            let answer = (self.endpoint.handler)(request).await;
+            let answer = match self.may_change().await {
+                Ok(()) => (self.endpoint.handler)(request).await,
+                Err(refused) => Err(refused),
+            };
             return match (answer, repeated) {
                 (Err(refused), Some(call)) => self.unless_answered(refused, &call).await,
                 (answer, _) => answer,

@@ -2,6 +2,7 @@
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use domain::date::Date;
 use domain::outcome::Decline;
 use domain::payment::{PaymentStatus, Refusal};
 use domain::payout::{Payout, PayoutRefusal, PayoutStatus};
@@ -245,6 +246,13 @@ impl From<Error> for ApiError {
                     .code("idempotency_key_in_use");
                 error.retry_after = Some(1);
                 error
+            }
+            Error::Offboarding { ends_at } => {
+                let message = format!(
+                    "This account is being closed (on {}). It can be read, and not changed. The operator can take that back.",
+                    Date::of_instant(ends_at)
+                );
+                ApiError::new(StatusCode::FORBIDDEN, "permission_error", message).code("account_offboarding")
             }
             Error::ProviderNotConfigured => ApiError::invalid(
                 "provider_not_configured",

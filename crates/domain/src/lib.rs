@@ -30,6 +30,7 @@ pub mod merchant;
 pub mod money;
 pub mod network;
 pub mod off_platform;
+pub mod offboarding;
 pub mod outcome;
 pub mod passkey;
 pub mod payment;

@@ -1,6 +1,7 @@
 //! Merchants, what is set per mode, their API keys and providers.
 
 use crate::id::{ApiKeyId, FeeGroupId, MerchantId, ProviderId, StorefrontId};
+use crate::offboarding::{MerchantStatus, Offboarding};
 use crate::rate::TierName;
 use crate::scope::Scope;
 use crate::text_enum;
@@ -12,7 +13,19 @@ pub struct Merchant {
     pub id: MerchantId,
     pub name: String,
     pub profile: MerchantProfile,
+    /// `None` for one that stays.
+    pub offboarding: Option<Offboarding>,
     pub created_at: Timestamp,
+}
+
+impl Merchant {
+    pub fn status(&self) -> MerchantStatus {
+        match &self.offboarding {
+            None => MerchantStatus::Active,
+            Some(Offboarding { closed_at: None, .. }) => MerchantStatus::Offboarding,
+            Some(_) => MerchantStatus::Closed,
+        }
+    }
 }
 
 /// What a merchant says of itself, for whoever deals with it. Nothing here decides about money.

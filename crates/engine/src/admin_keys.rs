@@ -196,6 +196,12 @@ impl Engine {
         self.admin_keys.known.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
     }
 
+    /// The same of all keys of an organisation.
+    pub(crate) fn forget_admin_keys(&self, merchant: MerchantId) {
+        let mut known = self.admin_keys.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.retain(|_, (_, key)| key.as_ref().is_none_or(|key| key.0.merchant != Some(merchant)));
+    }
+
     pub async fn admin_keys(&self, owner: KeyOwner) -> Result<Vec<AdminKey>, Error> {
         self.store.read(move |tx| Ok::<_, Error>(store::admin_keys::all(tx, owner)?)).await
     }

@@ -29,6 +29,8 @@ pub struct CheckoutView {
     pub scope: Scope,
     pub payment: Payment,
     pub checkout: Checkout,
+    /// The merchant leaves: nobody can begin to pay.
+    pub offboarding: bool,
     pub merchant_name: String,
     /// What the payer knows the shop by.
     pub shop_name: String,
@@ -65,7 +67,7 @@ impl CheckoutView {
 
     /// Whether a form may be sent.
     pub fn payable(&self) -> bool {
-        self.checkout.payable(&self.payment, self.now) && !self.payment.busy()
+        !self.offboarding && self.checkout.payable(&self.payment, self.now) && !self.payment.busy()
     }
 }
 
@@ -166,6 +168,7 @@ impl Engine {
             now: self.object_time(tx, scope, payment.clock)?,
             wallets: methods.contains(&MethodKind::Card) && connector.as_ref().is_some_and(|c| c.wallets()),
             methods,
+            offboarding: merchant.offboarding.is_some(),
             merchant_name: merchant.name,
             shop_name: storefront.name,
             merchant_address: merchant.profile.address,
@@ -196,6 +199,7 @@ impl Engine {
             let form = form_of(&checkout.code, &sent.form);
             let now = engine.object_time(tx, scope, payment.clock)?;
             if store::attempts::of_form(tx, scope, &form)?.is_some()
+                || settings.offboards_at.is_some()
                 || payment.busy()
                 || !checkout.payable(&payment, now)
             {

@@ -64,6 +64,10 @@ pub enum Error {
     IdempotencyInUse {
         key: String,
     },
+    /// The merchant leaves, and only reads.
+    Offboarding {
+        ends_at: domain::time::Timestamp,
+    },
     /// No enabled provider for this merchant and mode.
     ProviderNotConfigured,
     /// The merchant's fee group has no rule for this currency.

@@ -144,6 +144,13 @@ impl Engine {
         Ok(Some(caller))
     }
 
+    /// What was revoked here is refused here at once; on other nodes within a second.
+    pub(crate) fn forget_keys(&self, merchant: MerchantId) {
+        if let Ok(mut entries) = self.keys.entries.lock() {
+            entries.retain(|_, seen| seen.caller.scope.merchant != merchant);
+        }
+    }
+
     pub async fn list_keys(&self, merchant: MerchantId) -> Result<Vec<ApiKey>, Error> {
         self.store.read(move |tx| Ok::<_, Error>(store::api_keys::of_merchant(tx, merchant)?)).await
     }

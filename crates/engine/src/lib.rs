@@ -27,6 +27,7 @@ mod login_failures;
 pub mod merchants;
 mod notices;
 pub mod off_platform;
+pub mod offboarding;
 pub mod passkeys;
 pub mod payment_methods;
 pub mod payments;

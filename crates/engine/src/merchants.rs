@@ -106,6 +106,7 @@ impl Engine {
                     id: engine.ids.next(),
                     name: name.clone(),
                     profile: profile.clone(),
+                    offboarding: None,
                     created_at: now,
                 };
                 store::merchants::insert(tx, &merchant)?;

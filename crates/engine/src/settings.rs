@@ -4,9 +4,10 @@ use crate::Engine;
 use crate::error::Error;
 use crate::providers::provider_of;
 use domain::fee::FeeRule;
-use domain::id::StorefrontId;
+use domain::id::{MerchantId, StorefrontId};
 use domain::merchant::{MerchantMode, Provider};
 use domain::scope::Scope;
+use domain::time::Timestamp;
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -21,6 +22,8 @@ const ENTRIES: usize = 10_000;
 #[derive(Clone, Debug)]
 pub struct Settings {
     pub merchant_name: String,
+    /// When it is closed, if it leaves.
+    pub offboards_at: Option<Timestamp>,
     pub mode: MerchantMode,
     /// Of payments of the default storefront.
     pub provider: Option<Provider>,
@@ -80,6 +83,13 @@ impl Engine {
         found.map(Cow::Owned).ok_or(Error::ProviderNotConfigured)
     }
 
+    /// What was changed here is in force here at once; on other nodes within a second.
+    pub(crate) fn forget_settings(&self, merchant: MerchantId) {
+        if let Ok(mut entries) = self.settings.entries.lock() {
+            entries.retain(|scope, _| scope.merchant != merchant);
+        }
+    }
+
     /// The settings of a merchant and mode, at most [`STALE`] old.
     pub async fn settings(&self, scope: Scope) -> Result<Arc<Settings>, Error> {
         if let Ok(entries) = self.settings.entries.lock()
@@ -96,7 +106,14 @@ impl Engine {
                 let mode = store::merchants::mode(tx, scope)?.ok_or_else(gone)?;
                 let provider = provider_of(tx, scope, mode.storefront)?;
                 let fee_rules = fee_rules(tx, &mode, mode.storefront)?;
-                Ok::<_, Error>(Settings { merchant_name: merchant.name, mode, provider, fee_rules })
+                let offboards_at = merchant.offboarding.map(|o| o.ends_at);
+                Ok::<_, Error>(Settings {
+                    merchant_name: merchant.name,
+                    offboards_at,
+                    mode,
+                    provider,
+                    fee_rules,
+                })
             })
             .await?;
         let settings = Arc::new(settings);

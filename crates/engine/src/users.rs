@@ -81,7 +81,7 @@ impl Engine {
     ) -> Result<(Invite, String), Error> {
         let email =
             email_of(email).map_err(|e| Error::invalid("email", "parameter_invalid", e.to_string()))?;
-        let settings = self.store.read(|tx| system_settings::users(tx)).await?;
+        let settings = self.store.read(system_settings::users).await?;
         let now = self.now();
         let invite = Invite {
             id: self.ids.next(),

@@ -178,6 +178,9 @@ fn state_of<'a>(
             None => State::Processing,
         },
         PaymentStatus::RequiresPaymentMethod | PaymentStatus::RequiresConfirmation => {
+            if view.offboarding {
+                return State::Canceled;
+            }
             if view.now >= view.checkout.expires_at {
                 return State::Expired;
             }

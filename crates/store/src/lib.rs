@@ -34,6 +34,7 @@ pub mod memberships;
 pub mod merchants;
 pub mod migrate;
 pub mod numbered_page;
+pub mod offboarding;
 pub mod page;
 pub mod passkeys;
 pub mod payment_methods;

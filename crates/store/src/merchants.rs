@@ -4,16 +4,29 @@ use crate::params;
 use crate::tx::{Json, Row, Tx, json};
 use domain::id::{FeeGroupId, MerchantId};
 use domain::merchant::{Merchant, MerchantMode};
+use domain::offboarding::Offboarding;
 use domain::rate::TierName;
 use domain::scope::{Mode, Scope};
+use domain::time::Timestamp;
 
-const COLUMNS: &str = "id, name, profile, created_at";
+const COLUMNS: &str =
+    "id, name, profile, offboarding_at, offboards_at, offboarding_reason, closed_at, created_at";
 
 fn merchant(row: &mut Row<'_>) -> Result<Merchant, StoreError> {
     Ok(Merchant {
         id: row.next()?,
         name: row.next()?,
         profile: row.next::<Json<_>>()?.0,
+        offboarding: {
+            let (started_at, ends_at): (Option<Timestamp>, Option<Timestamp>) = (row.next()?, row.next()?);
+            let (reason, closed_at) = (row.next()?, row.next()?);
+            started_at.zip(ends_at).map(|(started_at, ends_at)| Offboarding {
+                started_at,
+                ends_at,
+                reason,
+                closed_at,
+            })
+        },
         created_at: row.next()?,
     })
 }
@@ -29,6 +42,11 @@ pub fn insert(tx: &mut Tx<'_>, m: &Merchant) -> Result<(), StoreError> {
 
 pub fn get(tx: &mut Tx<'_>, id: MerchantId) -> Result<Option<Merchant>, StoreError> {
     tx.opt(&select(COLUMNS, "merchants WHERE id = ?1"), params![id], merchant)
+}
+
+/// The same, its row locked until the transaction ends.
+pub fn lock(tx: &mut Tx<'_>, id: MerchantId) -> Result<Option<Merchant>, StoreError> {
+    tx.opt(&select(COLUMNS, "merchants WHERE id = ?1 /* for update */"), params![id], merchant)
 }
 
 /// Writes a merchant's name and profile.

@@ -17,6 +17,7 @@ pub const MIGRATIONS: &[(i64, &str, &str)] = &[
     (6, "users", include_str!("../migrations/0006_users.sql")),
     (7, "figures", include_str!("../migrations/0007_figures.sql")),
     (8, "off_platform", include_str!("../migrations/0008_off_platform.sql")),
+    (9, "offboarding", include_str!("../migrations/0009_offboarding.sql")),
 ];
 
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_migrations

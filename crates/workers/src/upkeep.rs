@@ -85,14 +85,15 @@ impl Upkeep {
         self.repeat("figures", Duration::from_secs(1), None, step).await;
     }
 
-    /// What is kept no longer: idempotency keys, events, test clocks, sessions.
+    /// What is kept no longer: idempotency keys, events, test clocks, sessions, organisations that left.
     pub async fn purge(self) {
         let step = |engine: Engine| async move {
             let keys = engine.purge_keys().await? > 0;
             let events = engine.purge_events().await? > 0;
             let clocks = engine.purge_clocks().await?;
             let sign_ins = engine.purge_sign_ins().await?;
-            Ok(keys | events | clocks | sign_ins)
+            let left = engine.close_offboarded().await? > 0;
+            Ok(keys | events | clocks | sign_ins | left)
         };
         self.repeat("purge", Duration::from_secs(60), None, step).await;
     }

@@ -8,6 +8,7 @@ pub(crate) mod clients;
 pub(crate) mod exports;
 pub(crate) mod figures;
 pub(crate) mod members;
+pub(crate) mod offboarding;
 pub(crate) mod organizations;
 pub(crate) mod profile;
 pub(crate) mod providers;

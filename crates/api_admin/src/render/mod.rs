@@ -5,6 +5,7 @@ mod checkouts;
 mod clients;
 pub(crate) mod export_table;
 mod figures;
+mod offboarding;
 mod people;
 mod transactions;
 
@@ -12,6 +13,7 @@ pub(crate) use audit::{AuditWriter, audit_entry};
 pub(crate) use checkouts::{checkout, public_checkout};
 pub(crate) use clients::{client, client_history};
 pub(crate) use figures::figures;
+pub(crate) use offboarding::offboarding_preview;
 pub(crate) use people::{invite, member, passkey, person, signed_in};
 pub(crate) use transactions::{public_transaction, transaction, transaction_with_timeline};
 
@@ -61,6 +63,13 @@ pub(crate) fn organization(merchant: &Merchant) -> Value {
         "id": hex(merchant.id),
         "name": merchant.name,
         "supportEmail": Some(&merchant.profile.email).filter(|email| !email.is_empty()),
+        "status": merchant.status(),
+        "offboarding": merchant.offboarding.as_ref().map(|o| json!({
+            "startedAt": instant(o.started_at),
+            "endsAt": instant(o.ends_at),
+            "reason": o.reason,
+            "closedAt": optional_instant(o.closed_at),
+        })),
         "createdAt": instant(merchant.created_at),
     })
 }

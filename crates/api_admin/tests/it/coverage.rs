@@ -14,6 +14,9 @@ use testkit::{Answer, Person, TestApp};
 /// Objects of one organisation, and more where a request uses its object up.
 pub(crate) struct Fixtures {
     pub organization: String,
+    pub organization_to_delete: String,
+    pub organization_to_leave: String,
+    pub organization_to_restore: String,
     pub key: String,
     pub key_to_delete: String,
     pub key_to_revoke: String,
@@ -66,6 +69,16 @@ impl Fixtures {
             (transaction, text(&checkout["sessionPublicId"]))
         };
         let checkout = open().await;
+        let organization = async || {
+            let body = json!({ "name": "x" });
+            id(office
+                .as_key(&office.system_key, Method::POST, "/organizations", Some(&body))
+                .await
+                .expect(201))
+        };
+        let organization_to_restore = organization().await;
+        let leave = format!("/organizations/{organization_to_restore}/offboarding");
+        office.as_key(&office.system_key, Method::POST, &leave, Some(&json!({}))).await.expect(200);
         let site_of_awaited = site().await;
         let awaited = json!({
             "siteId": site_of_awaited, "amount": 4900, "currency": "EUR", "externalReference": "order_9",
@@ -74,6 +87,9 @@ impl Fixtures {
         let awaited = id(office.post("/transactions/manual", &awaited).await.expect(201));
         Fixtures {
             organization: office.organization.clone(),
+            organization_to_delete: organization().await,
+            organization_to_leave: organization().await,
+            organization_to_restore,
             key: key().await,
             key_to_delete: key().await,
             key_to_revoke: key().await,
@@ -150,6 +166,10 @@ pub(crate) fn sample(f: &Fixtures, route: &Endpoint) -> Option<Sample> {
             at(&[org, &"0".repeat(24)], Hidden, json!({ "role": "viewer" }))
         }
         ("POST", "/organizations") => at(&[], Own, json!({ "name": "Another" })),
+        ("DELETE", "/organizations/{orgId}") => at(&[&f.organization_to_delete], Own, none()),
+        ("GET", "/organizations/{orgId}/offboarding/preview") => at(&[org], Own, none()),
+        ("POST", "/organizations/{orgId}/offboarding") => at(&[&f.organization_to_leave], Own, none()),
+        ("POST", "/organizations/{orgId}/restore") => at(&[&f.organization_to_restore], Own, none()),
         ("GET", "/organizations/{orgId}") => at(&[org], Hidden, none()),
         ("PUT", "/organizations/{orgId}") => at(&[org], Hidden, json!({ "name": "Renamed" })),
         ("GET", "/organizations/{orgId}/api-keys") => at(&[org], Hidden, none()),

@@ -13,6 +13,7 @@ mod keys;
 mod merchants_server;
 mod notices;
 mod off_platform;
+mod offboarding;
 mod openapi;
 mod people;
 mod route_list;

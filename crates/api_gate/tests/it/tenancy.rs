@@ -1,10 +1,11 @@
 //! What one service, merchant or mode can do with what belongs to another: nothing.
 
 use crate::support::{figure, refused};
+use domain::id::Core;
 use domain::scope::{Mode, Scope};
 use serde_json::json;
 use testkit::TestApp;
-use testkit::gate::{CANCEL, PURCHASE, RECURRING, REFUND, STATUS, Shop};
+use testkit::gate::{CANCEL, PAYOUT, PURCHASE, RECURRING, REFUND, STATUS, Shop};
 
 const TRANSACTIONS: &str = "SELECT COUNT(*) FROM gate_transactions";
 const REFUNDS: &str = "SELECT COUNT(*) FROM refunds";
@@ -39,6 +40,37 @@ testkit::on_both_engines! {
         assert_eq!(figure(&app, REFUNDS).await, 0);
         assert_eq!(figure(&app, TRANSACTIONS).await, 4);
         assert_eq!(own.status(&paid).await["status"], "success");
+        app.assert_books().await;
+    }
+
+    async fn a_merchant_that_leaves_is_only_read(db) {
+        let app = TestApp::start(&db).await;
+        let shop = Shop::open(&app).await;
+        let paid = shop.sell("order-1", "10.00", crate::support::AT_ONCE).await;
+        let open = shop.buy("order-2", "3.00").await;
+        let by = engine::By { actor: engine::Actor::User(domain::id::UserId(Core([1; 12]))), request: "req_x".to_owned() };
+        app.engine.begin_offboarding(app.scope().merchant, by.clone(), 30, None).await.expect("leaves");
+        let mut plan = shop.purchase("plan-1", "1.00");
+        plan["recurring"] = json!({ "enabled": true, "cycle_days": 30 });
+        let cancel = json!({ "meta": { "service_id": shop.service, "payment_id": "plan-1" } });
+        for (path, body) in [
+            (PURCHASE, shop.purchase("order-3", "1.00")),
+            (RECURRING, plan),
+            (CANCEL, cancel),
+            (PAYOUT, shop.payout("out-1", "1.00", "AT611904300234573201")),
+            (REFUND, shop.refund_of(&paid, "1.00", "x")),
+        ] {
+            refused(shop.call(path, &body).await, 403, 403, None);
+        }
+        // What was taken before is answered as before, and its state told.
+        assert_eq!(shop.create(PURCHASE, &shop.purchase("order-2", "3.00")).await, open);
+        assert_eq!(shop.status(&paid).await["status"], "success");
+        shop.pay(&open, crate::support::AT_ONCE).await;
+        assert_eq!(shop.status(&open).await["status"], "created");
+        app.engine.restore_merchant(app.scope().merchant, by).await.expect("stays");
+        shop.pay(&open, crate::support::AT_ONCE).await;
+        assert_eq!(shop.status(&open).await["status"], "success");
+        assert_eq!(figure(&app, REFUNDS).await, 0);
         app.assert_books().await;
     }
 

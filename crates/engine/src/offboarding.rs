@@ -1,0 +1,195 @@
+//! How organisations leave.
+
+use crate::Engine;
+use crate::audit::{Draft, GATEWAY};
+use crate::call::By;
+use crate::error::Error;
+use crate::view::Balance;
+use domain::audit::AuditKind;
+use domain::id::MerchantId;
+use domain::merchant::Merchant;
+use domain::offboarding::{Blocker, Offboarding};
+use domain::scope::{Mode, Scope};
+use domain::time::Timestamp;
+use store::Tx;
+
+/// Organisations that are closed in one go.
+const CLOSED_AT_ONCE: i64 = 20;
+
+/// What an organisation has, and whether it can leave.
+#[derive(Clone, Debug)]
+pub struct OffboardingPreview {
+    pub merchant: Merchant,
+    /// Objects by the names of their kinds; large numbers are cut.
+    pub counts: Vec<(&'static str, i64)>,
+    pub balances: Vec<(Mode, Vec<Balance>)>,
+    pub blockers: Vec<Blocker>,
+}
+
+impl Engine {
+    pub async fn preview_offboarding(&self, id: MerchantId) -> Result<OffboardingPreview, Error> {
+        self.store
+            .read(move |tx| {
+                let merchant = store::merchants::get(tx, id)?.ok_or_else(|| missing(id))?;
+                let mut balances = Vec::new();
+                for mode in Mode::ALL {
+                    let of = store::ledger::merchant_balances(tx, Scope { merchant: id, mode: *mode })?;
+                    balances.push((*mode, of.iter().map(Balance::from).collect()));
+                }
+                Ok(OffboardingPreview {
+                    merchant,
+                    counts: store::offboarding::counts(tx, id)?,
+                    balances,
+                    blockers: store::offboarding::blockers(tx, id)?,
+                })
+            })
+            .await
+    }
+
+    /// Lets an organisation only read from now on, and be closed after `days`.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] while real money is on its way, or when it leaves already.
+    pub async fn begin_offboarding(
+        &self,
+        id: MerchantId,
+        by: By,
+        days: i64,
+        reason: Option<String>,
+    ) -> Result<Merchant, Error> {
+        let engine = self.clone();
+        let changed = self
+            .store
+            .write(move |tx| {
+                let mut merchant = store::merchants::lock(tx, id)?.ok_or_else(|| missing(id))?;
+                if let Some(known) = &merchant.offboarding {
+                    return Err(leaves_already(known));
+                }
+                let blockers = store::offboarding::blockers(tx, id)?;
+                if !blockers.is_empty() {
+                    let told: Vec<String> = blockers.iter().map(ToString::to_string).collect();
+                    let message = format!("Real money is on its way: {}.", told.join("; "));
+                    return Err(Error::Conflict { code: "offboarding_blocked", message });
+                }
+                merchant.offboarding = Some(Offboarding::begin(days, reason.clone(), engine.now()));
+                store::offboarding::set(tx, id, merchant.offboarding.as_ref())?;
+                let detail = format!("offboarding begins, with {days} days of grace");
+                engine.audit_by(tx, &by, AuditKind::SettingsChanged, (Some(id), None), id.0.hex(), detail)?;
+                Ok(merchant)
+            })
+            .await?;
+        self.forget_settings(id);
+        Ok(changed)
+    }
+
+    /// Lets an organisation that leaves come back within its time of grace.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] for one that does not leave, or is closed.
+    pub async fn restore_merchant(&self, id: MerchantId, by: By) -> Result<Merchant, Error> {
+        let engine = self.clone();
+        let changed = self
+            .store
+            .write(move |tx| {
+                let mut merchant = store::merchants::lock(tx, id)?.ok_or_else(|| missing(id))?;
+                match &merchant.offboarding {
+                    None => {
+                        let message = "This organisation is active; there is nothing to restore.".to_owned();
+                        return Err(Error::Conflict { code: "not_offboarding", message });
+                    }
+                    Some(known) if known.closed_at.is_some() => return Err(leaves_already(known)),
+                    Some(_) => merchant.offboarding = None,
+                }
+                store::offboarding::set(tx, id, None)?;
+                let of = (Some(id), None);
+                engine.audit_by(
+                    tx,
+                    &by,
+                    AuditKind::SettingsChanged,
+                    of,
+                    id.0.hex(),
+                    "offboarding is taken back",
+                )?;
+                Ok(merchant)
+            })
+            .await?;
+        self.forget_settings(id);
+        Ok(changed)
+    }
+
+    /// Closes organisations whose time of grace is over. One whose real money is on its way again stays as it is,
+    /// until it is not. How many were closed.
+    pub async fn close_offboarded(&self) -> Result<usize, Error> {
+        let now = self.now();
+        let due = self
+            .store
+            .read(move |tx| Ok::<_, Error>(store::offboarding::due(tx, now, CLOSED_AT_ONCE)?))
+            .await?;
+        let mut closed = 0;
+        for id in due {
+            let engine = self.clone();
+            if self.store.write(move |tx| engine.close(tx, id, now)).await? {
+                self.forget_settings(id);
+                self.forget_admin_keys(id);
+                self.forget_keys(id);
+                closed += 1;
+            }
+        }
+        Ok(closed)
+    }
+
+    fn close(&self, tx: &mut Tx<'_>, id: MerchantId, now: Timestamp) -> Result<bool, Error> {
+        let Some(merchant) = store::merchants::lock(tx, id)? else { return Ok(false) };
+        let due = merchant.offboarding.filter(|o| o.closed_at.is_none() && o.ends_at <= now);
+        let Some(mut offboarding) = due else { return Ok(false) };
+        if !store::offboarding::blockers(tx, id)?.is_empty() {
+            tracing::warn!(merchant = %id, "real money is on its way, so the organisation cannot be closed yet");
+            return Ok(false);
+        }
+        store::offboarding::close(tx, id, now)?;
+        offboarding.closed_at = Some(now);
+        store::offboarding::set(tx, id, Some(&offboarding))?;
+        let detail = "the organisation was closed: its keys, members, providers and webhooks are gone";
+        let draft = Draft {
+            merchant: Some(id),
+            mode: None,
+            kind: AuditKind::ObjectDeleted,
+            actor: GATEWAY.to_owned(),
+            subject: Some(id.0.hex()),
+            request: None,
+            detail: detail.to_owned(),
+            at: now,
+        };
+        self.write_audit(tx, draft)?;
+        Ok(true)
+    }
+
+    /// Refuses to change anything of an organisation that leaves. Known up to a second late, as settings are; so
+    /// what closes it looks at its money once more.
+    ///
+    /// # Errors
+    /// [`Error::Offboarding`].
+    pub async fn require_open(&self, scope: Scope) -> Result<(), Error> {
+        match self.settings(scope).await?.offboards_at {
+            Some(ends_at) => Err(Error::Offboarding { ends_at }),
+            None => Ok(()),
+        }
+    }
+}
+
+fn missing(id: MerchantId) -> Error {
+    Error::not_found("organization", id.0.hex())
+}
+
+fn leaves_already(known: &Offboarding) -> Error {
+    let (code, message) = match known.closed_at {
+        Some(_) => {
+            ("organization_closed", "This organisation is closed for good. Make a new one.".to_owned())
+        }
+        None => {
+            let message = "This organisation leaves already. To let it stay, restore it.".to_owned();
+            ("offboarding_begun", message)
+        }
+    };
+    Error::Conflict { code, message }
+}

@@ -1,0 +1,6 @@
+-- offboarding_at: since when the organisation only reads. offboards_at: when it is closed; closed_at: that it was.
+ALTER TABLE merchants ADD COLUMN offboarding_at BIGINT;
+ALTER TABLE merchants ADD COLUMN offboards_at BIGINT;
+ALTER TABLE merchants ADD COLUMN offboarding_reason TEXT;
+ALTER TABLE merchants ADD COLUMN closed_at BIGINT;
+CREATE INDEX merchants_offboarding ON merchants (offboards_at) WHERE offboards_at IS NOT NULL AND closed_at IS NULL;
