@@ -224,6 +224,7 @@ mod tests {
             id: domain::id::MerchantId(domain::id::Core([1; 12])),
             name: "Shop".to_owned(),
             profile: Default::default(),
+            offboarding: None,
             created_at: domain::time::Timestamp(0),
         };
         store.write(move |tx| store::merchants::insert(tx, &merchant)).await.expect("inserted");

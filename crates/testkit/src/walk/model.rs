@@ -95,6 +95,8 @@ pub struct Payment {
     pub site: Option<SiteSide>,
     /// How each try went, in Gate's words.
     pub tries: Vec<&'static str>,
+    /// The latest try stands for money that goes past the gateway. There is none after it.
+    pub off_platform: bool,
     method: Option<Method>,
     /// What the provider will say about the attempt under way.
     waiting: Option<Script>,
@@ -190,6 +192,7 @@ impl Payment {
             page: None,
             site: None,
             tries: Vec::new(),
+            off_platform: false,
             method: None,
             waiting: None,
             attempts: 0,
@@ -237,8 +240,13 @@ impl Payment {
         }
     }
 
+    /// The merchant said that money is on its way to it.
+    pub fn awaits_off_platform(&self) -> bool {
+        self.off_platform && self.status == "processing"
+    }
+
     fn cancel(&mut self) {
-        if self.status == "requires_action" {
+        if self.status == "requires_action" || self.awaits_off_platform() {
             self.try_ends("internal_error");
         }
         self.status = "canceled";
@@ -437,7 +445,7 @@ impl Model {
 
     pub fn cancel(&mut self, i: usize) -> Expected {
         let p = &mut self.payments[i];
-        if !OPEN.contains(&p.status) && p.status != "requires_capture" {
+        if !OPEN.contains(&p.status) && p.status != "requires_capture" && !p.awaits_off_platform() {
             return refuse(STATE);
         }
         p.cancel();
@@ -458,6 +466,13 @@ impl Model {
         let amount = asked.unwrap_or(left);
         if amount > left {
             return Expected { status: 400, code: None };
+        }
+        if p.off_platform {
+            // The merchant gave it back itself: no balance has it, and nobody is asked.
+            p.refunded += amount;
+            let (status, script) = ("succeeded", RefundScript::AtOnce);
+            p.refunds.push(Refund { id: String::new(), amount, status, script, overdraft: 0 });
+            return ok(201);
         }
         let balance = self.balances.entry(p.currency).or_default();
         let from_pending = amount.min(p.pending);

@@ -36,7 +36,7 @@ const METHODS: &[(&str, Script, RefundScript)] = &[
 ];
 
 /// How a walker chooses, out of [`TOTAL`].
-const TOTAL: usize = 132;
+const TOTAL: usize = 137;
 
 impl Walk {
     pub(super) async fn operate(&mut self) -> Step<()> {
@@ -70,6 +70,8 @@ impl Walk {
             120..126 => self.refund_transaction().await,
             126..128 => self.note_something().await,
             128..130 => self.repeat_asked().await,
+            130..133 => self.pay_off_platform().await,
+            133..135 => self.mark_paid().await,
             _ => self.upkeep().await,
         }
     }

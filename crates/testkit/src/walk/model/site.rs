@@ -75,7 +75,9 @@ impl Payment {
             Some("external_error") => "failed",
             Some("internal_error") => "cancelled",
             // A bank has it; whatever else is open waits for the payer, or for an answer that was lost.
-            _ if matches!(self.waiting, Some(Script::Debit { .. })) => "pending_provider",
+            _ if matches!(self.waiting, Some(Script::Debit { .. })) || self.off_platform => {
+                "pending_provider"
+            }
             _ => "initiated",
         }
     }
@@ -116,6 +118,14 @@ impl Payment {
         if now.is_empty() && ended {
             site.told_itself.tell("cancelled");
         }
+    }
+}
+
+impl Payment {
+    fn come_off_platform(&mut self) {
+        self.status = "succeeded";
+        self.received = self.amount;
+        self.try_ends("success");
     }
 }
 
@@ -167,6 +177,43 @@ impl Model {
             200 => Expected { status: 200, code: None },
             _ => Expected { status: 409, code: Some("unexpected_state") },
         }
+    }
+
+    /// Money that comes past the gateway pays an open checkout, or is awaited for it.
+    pub fn pay_off_platform(&mut self, i: usize, received: bool) -> Expected {
+        let now = self.time_of(i);
+        let p = &mut self.payments[i];
+        let over = p.page.as_ref().and_then(|page| page.expires_at).zip(now).is_some_and(|(t, now)| t <= now);
+        if !OPEN.contains(&p.status) || over {
+            return Expected { status: 409, code: Some("checkout_not_open") };
+        }
+        if p.status == "requires_action" {
+            p.try_ends("internal_error");
+        }
+        p.tries.push("processing");
+        p.attempts += 1;
+        p.charges += 1;
+        p.off_platform = true;
+        p.status = "processing";
+        (p.method, p.waiting, p.failure) = (None, None, None);
+        if received {
+            p.come_off_platform();
+        }
+        Expected { status: 201, code: None }
+    }
+
+    /// The awaited money came.
+    pub fn mark_paid(&mut self, i: usize, n: usize) -> Expected {
+        let p = &mut self.payments[i];
+        let refuse = |code| Expected { status: 409, code: Some(code) };
+        if !p.off_platform || n + 1 != p.tries.len() {
+            return refuse("transaction_not_manual");
+        }
+        if !p.awaits_off_platform() {
+            return refuse("transaction_ended");
+        }
+        p.come_off_platform();
+        Expected { status: 200, code: None }
     }
 
     pub fn refund_transaction(&mut self, i: usize, n: usize, asked: Option<i64>) -> Expected {
