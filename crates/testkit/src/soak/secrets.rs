@@ -5,7 +5,8 @@ use super::place::Place;
 use super::{engine_name, verdict};
 use crate::bench::figures::{Latencies, Millis};
 use crate::bench::goals::Goal;
-use crate::db::Kind;
+use crate::db::{Db, Kind};
+use crate::{Person, TestApp};
 use anyhow::{Context, Result, ensure};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
@@ -51,17 +52,9 @@ pub async fn run(kind: Kind, count: usize) -> Result<bool> {
     far_times.sort();
     println!("  nearly right  {near_times}\n  unknown       {far_times}");
     let allowed = allowed_failures(place.gateway.api, address(count * 2 / PER_ADDRESS + 1)).await?;
-    let (near, far) = (near_times.at(500), far_times.at(500));
-    let (difference, noise) = (near.abs_diff(far), NOISE_US.max(near.max(far) * NOISE_PERCENT / 100));
-    let micros = |us: u32| Millis(u64::from(us)).to_string();
     let goals = [
-        Goal::below(
-            "difference of medians",
-            micros(difference),
-            difference.into(),
-            u64::from(noise) + 1,
-            &micros(noise + 1),
-        ),
+        alike("difference of medians", &near_times, &far_times),
+        logins(kind, count).await?,
         Goal {
             met: allowed == LIMIT,
             text: format!("failures of an address before it is limited: {allowed} (goal: {LIMIT})"),
@@ -69,6 +62,37 @@ pub async fn run(kind: Kind, count: usize) -> Result<bool> {
     ];
     place.end().await?;
     Ok(verdict(&goals))
+}
+
+/// That two kinds of times, sorted, are so alike that nobody can tell one from the other.
+fn alike(what: &str, one: &Latencies, other: &Latencies) -> Goal {
+    let (one, other) = (one.at(500), other.at(500));
+    let (difference, noise) = (one.abs_diff(other), NOISE_US.max(one.max(other) * NOISE_PERCENT / 100));
+    let micros = |us: u32| Millis(u64::from(us)).to_string();
+    Goal::below(what, micros(difference), difference.into(), u64::from(noise) + 1, &micros(noise + 1))
+}
+
+/// Begins logins of somebody who is registered and of nobody, in turns: the time must not tell which. Asked of the
+/// engine itself, since what lies before it is the same for both.
+async fn logins(kind: Kind, count: usize) -> Result<Goal> {
+    let app = TestApp::start(&Db::new(kind).await).await;
+    let known = Person::global_admin(&app, "ada@example.com").await.email;
+    let (mut known_times, mut unknown_times) = (Latencies::default(), Latencies::default());
+    for n in 0..count * 2 {
+        let (email, times) = if matches!(n % 4, 0 | 3) {
+            (known.as_str(), &mut known_times)
+        } else {
+            ("eve@example.com", &mut unknown_times)
+        };
+        let begun = Instant::now();
+        let challenge = app.engine.begin_login(email).await;
+        times.add(begun.elapsed());
+        ensure!(challenge.is_ok(), "a login could not begin: {:?}", challenge.err());
+    }
+    known_times.sort();
+    unknown_times.sort();
+    println!("  known login   {known_times}\n  unknown login {unknown_times}");
+    Ok(alike("the same of logins of somebody and nobody", &known_times, &unknown_times))
 }
 
 fn altered_end(key: &str) -> Option<String> {

@@ -1,6 +1,6 @@
-//! 3,000 operations an engine.
+//! 2,000 operations an engine.
 
-const OPERATIONS: usize = 3_000;
+const OPERATIONS: usize = 2_000;
 
 testkit::on_both_engines! {
     async fn a_random_walk_agrees_with_the_model(db) {
