@@ -68,10 +68,10 @@ pub enum CurrencyError {
     #[error("is not an ISO 4217 currency code; use an active one such as eur")]
     Unknown,
     /// A code that has been withdrawn from circulation.
-    #[error("{0} has been withdrawn; use the currency that replaced it")]
+    #[error("has been withdrawn; use the currency that replaced it")]
     Withdrawn(&'static str),
     /// A fund, a unit of account, a metal, or a test code.
-    #[error("{0} is not a currency that can be paid with; use an active one such as eur")]
+    #[error("is not a currency that can be paid with; use an active one such as eur")]
     NotPayable(&'static str),
 }
 

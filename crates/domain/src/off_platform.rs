@@ -8,7 +8,7 @@ use crate::id::{AttemptId, PaymentMethodId, ProviderId};
 use crate::limits;
 use crate::payment::{self, CONFIRMABLE, CancellationReason, Payment, PaymentStatus, Refusal};
 use crate::text_enum;
-use crate::time::Timestamp;
+use crate::time::{DAY, HOUR, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// What stands as the connector of the provider that such attempts name. No build has one of this name.
@@ -25,6 +25,9 @@ text_enum! {
         Other = "other",
     }
 }
+
+/// How far back the money may have come (ten years), and how far ahead: it is tomorrow somewhere (14 h). Microseconds.
+pub const PAID_AT_US: (i64, i64) = (3_653 * DAY, 14 * HOUR);
 
 /// What the merchant says of such a payment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -366,15 +366,20 @@ impl Engine {
         Ok(View::Payment(view))
     }
 
-    /// When the money came: what the merchant says, if it is not to come.
+    /// When the money came: what the merchant says, within [`off_platform::PAID_AT_US`].
     fn paid_at(&self, said: Option<Timestamp>, at: Timestamp) -> Result<Timestamp, Error> {
-        match said {
-            Some(said) if said > at.max(self.now()) => {
-                let message = "paidAt lies in the future. Leave it out while the money is awaited.";
-                Err(Error::invalid("paidAt", "instant_in_future", message))
-            }
-            said => Ok(said.unwrap_or(at)),
+        let Some(said) = said else { return Ok(at) };
+        let now = at.max(self.now());
+        let (back, ahead) = off_platform::PAID_AT_US;
+        if said > now.plus(ahead) {
+            let message = "paidAt lies in the future. Leave it out while the money is awaited.";
+            return Err(Error::invalid("paidAt", "instant_in_future", message));
         }
+        if said < now.plus(-back) {
+            let message = "paidAt lies more than ten years back.";
+            return Err(Error::invalid("paidAt", "instant_too_old", message));
+        }
+        Ok(said)
     }
 }
 

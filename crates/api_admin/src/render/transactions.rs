@@ -78,6 +78,7 @@ pub(crate) fn transaction(view: &SiteTransactionView) -> Value {
         "fee": if attempt.amount_captured > 0 { payment.fee } else { 0 },
         "paymentMethod": method(&attempt.method),
         "failure": attempt.decline.as_ref().map(|d| json!({ "code": d.code, "message": d.message })),
+        "description": payment.details.description,
         "externalReference": site.as_ref().and_then(|s| s.external_reference.as_ref()),
         "invoiceNumber": site.as_ref().and_then(|s| s.invoice_number.as_ref()),
         "metadata": map(&payment.metadata),

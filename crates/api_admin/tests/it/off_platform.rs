@@ -31,10 +31,11 @@ testkit::on_both_engines! {
         let office = Office::open(&app).await;
         let body = json!({
             "siteId": office.site, "amount": 4900, "currency": "EUR", "externalReference": "order_7",
-            "email": "jo@example.com", "method": "cash", "reference": "receipt 12", "paidAt": "2026-01-31",
+            "email": "jo@example.com", "method": "cash", "reference": "receipt 12", "paidAt": "2026-01-31", "description": "Two mugs",
         });
         let made = office.post_once("once", "/transactions/manual", &body).await.expect(201);
         assert_eq!((&made["statusCode"], &made["providerId"], &made["checkoutId"]), (&json!(1), &Value::Null, &Value::Null));
+        assert_eq!(made["description"], "Two mugs");
         assert_eq!(made["paymentMethod"], json!({ "type": "off_platform", "kind": "cash", "reference": "receipt 12", "paidAt": "2026-01-31T00:00:00.000000Z" }));
         assert_eq!(office.post_once("once", "/transactions/manual", &body).await.expect(201), made);
         let found = rows(office.get("/transactions?externalReference=order_7").await, "transactions");
@@ -165,6 +166,7 @@ testkit::on_both_engines! {
             (with(order(&office), "method", json!("barter")), 400, "parameter_invalid_enum"),
             (with(order(&office), "status", json!("failed")), 400, "parameter_invalid_enum"),
             (with(order(&office), "paidAt", json!("2999-01-01")), 422, "instant_in_future"),
+            (with(order(&office), "paidAt", json!("0001-01-01")), 422, "instant_too_old"),
             (with(with(order(&office), "paidAt", json!("2026-01-01")), "status", json!("pending_provider")), 400, "field_conflict"),
             (with(order(&office), "reference", json!("x".repeat(201))), 400, "parameter_invalid_string"),
         ] {
