@@ -47,8 +47,17 @@ const KEEPS_KEYS: &[&str] = &[
 /// What may stand in the address of a request with a body: the rest belongs into the body, which no log keeps.
 const IN_ADDRESS: &[&str] = &["mode"];
 
-/// Reads, though it is a POST.
-const EXPORT: &str = "/data-import-export/export";
+/// What may still be done in an organisation that leaves, beside reading: data taken along, money given back, open things
+/// ended, and rights taken away.
+const WINDING_UP: &[(&str, &str)] = &[
+    ("POST", "/data-import-export/export"),
+    ("POST", "/transactions/{id}/refund"),
+    ("POST", "/transactions/{id}/cancel"),
+    ("POST", "/checkouts/{id}/expire"),
+    ("POST", "/organizations/{orgId}/api-keys/{id}/revoke"),
+    ("DELETE", "/organizations/{orgId}/api-keys/{id}"),
+    ("DELETE", "/organizations/{orgId}/users/{userId}"),
+];
 
 /// Which of the two backends.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -438,10 +447,11 @@ impl Exchange<'_> {
         }
     }
 
-    /// An organisation that leaves is only read; its data can still be taken along.
+    /// An organisation that leaves is read and wound up.
     async fn may_change(&self, scope: Option<Scope>) -> Result<(), ApiError> {
+        let route = (self.endpoint.method, self.endpoint.path);
         match scope {
-            Some(scope) if self.endpoint.method != "GET" && self.endpoint.path != EXPORT => {
+            Some(scope) if route.0 != "GET" && !WINDING_UP.contains(&route) => {
                 Ok(self.app.engine.require_open(scope).await?)
             }
             _ => Ok(()),

@@ -101,7 +101,7 @@ impl From<ParamError> for ApiError {
 }
 
 /// `items[0][quantity]` as JSON has it: `items[0].quantity`.
-fn dotted(param: &str) -> String {
+pub(crate) fn dotted(param: &str) -> String {
     let mut parts = param.split('[');
     let mut shown = parts.next().unwrap_or_default().to_owned();
     for part in parts {
@@ -155,11 +155,15 @@ impl From<Error> for ApiError {
                     "The first request with this Idempotency-Key has not ended. Repeat it in a moment.";
                 ApiError { retry_after: Some(1), ..ApiError::conflict("idempotency_key_in_use", message) }
             }
-            Error::Offboarding { ends_at } => ApiError::forbidden(
+            Error::Offboarding { closed: true, .. } => ApiError::forbidden(
+                "organization_closed",
+                "This organisation is closed for good: it can be read, and not changed.",
+            ),
+            Error::Offboarding { ends_at, .. } => ApiError::forbidden(
                 "organization_offboarding",
                 format!(
-                    "This organisation is being closed (on {}): it can be read, and not changed. A global administrator can \
-                     restore it.",
+                    "This organisation is being closed (on {}): it can be read and wound up; nothing new can be made. A global \
+                     administrator can restore it.",
                     Date::of_instant(ends_at)
                 ),
             ),

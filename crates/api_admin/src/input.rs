@@ -1,7 +1,7 @@
 //! Reading fields of requests by the rules of this surface. Fields that it does not know are passed over: shops
 //! send more than is documented.
 
-use crate::error::ApiError;
+use crate::error::{ApiError, dotted};
 use domain::Metadata;
 use domain::currency::Currency;
 use domain::date::parse_instant;
@@ -35,13 +35,14 @@ pub(crate) fn required<T>(value: Option<T>, name: &str) -> Result<T, ApiError> {
 }
 
 pub(crate) fn currency(reader: &mut Reader<'_>, name: &str) -> Result<Option<Currency>, ApiError> {
+    let shown = dotted(&reader.name_of(name));
     let Some(text) = reader.raw_text(name, 20)? else { return Ok(None) };
     let currency = Currency::parse(text).map_err(|e| {
-        let message = format!("{name} {} is not usable: it {e}.", echo(text));
-        ApiError::unprocessable("currency_invalid", message).field(name)
+        let message = format!("{shown} {} is not usable: it {e}.", echo(text));
+        ApiError::unprocessable("currency_invalid", message).field(&shown)
     })?;
     if let Some(why) = currency.refused_on_v2() {
-        return Err(ApiError::unprocessable("currency_not_supported", why).field(name));
+        return Err(ApiError::unprocessable("currency_not_supported", why).field(&shown));
     }
     Ok(Some(currency))
 }

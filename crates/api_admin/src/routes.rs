@@ -49,7 +49,7 @@ pub struct Endpoint {
     /// Below `/api/v1`; `{…}` are ids.
     pub path: &'static str,
     pub access: Access,
-    /// People need a login of the last quarter of an hour: it shows or makes a secret, or says who may do what.
+    /// People need a fresh login, of the last quarter of an hour unless the operator sets another time: it shows or makes a secret, or says who may do what.
     pub fresh_login: bool,
     /// For the OpenAPI document.
     pub summary: &'static str,

@@ -114,7 +114,7 @@ pub struct Signed {
 }
 
 impl Signed {
-    /// Refuses to change anything of a merchant that leaves.
+    /// Refuses to begin anything for a merchant that leaves. It still pays back, pays out and ends what there is.
     pub async fn require_open(&self) -> Result<(), GateError> {
         Ok(self.app.engine.require_open(self.service.storefront.scope).await?)
     }

@@ -72,10 +72,13 @@ impl From<Error> for GateError {
                 refund_refused(refusal, refundable(&payment.payment), &payment.payment)
             }
             Error::Payout { refusal, .. } => payout_refused(refusal),
-            Error::Offboarding { ends_at } => GateError::new(
+            Error::Offboarding { closed: true, .. } => {
+                GateError::new(403, "The merchant is closed for good.")
+            }
+            Error::Offboarding { ends_at, .. } => GateError::new(
                 403,
                 format!(
-                    "The merchant is being closed, on {}. Nothing can be changed any more.",
+                    "The merchant is being closed, on {}. Nothing new can be made.",
                     Date::of_instant(ends_at)
                 ),
             ),

@@ -247,9 +247,13 @@ impl From<Error> for ApiError {
                 error.retry_after = Some(1);
                 error
             }
-            Error::Offboarding { ends_at } => {
+            Error::Offboarding { closed: true, .. } => {
+                let message = "This account is closed for good: it can be read, and not changed.";
+                ApiError::new(StatusCode::FORBIDDEN, "permission_error", message).code("account_closed")
+            }
+            Error::Offboarding { ends_at, .. } => {
                 let message = format!(
-                    "This account is being closed (on {}). It can be read, and not changed. The operator can take that back.",
+                    "This account is being closed (on {}). It can be read and wound up; nothing new can be made. The operator can take that back.",
                     Date::of_instant(ends_at)
                 );
                 ApiError::new(StatusCode::FORBIDDEN, "permission_error", message).code("account_offboarding")

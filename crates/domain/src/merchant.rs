@@ -20,11 +20,7 @@ pub struct Merchant {
 
 impl Merchant {
     pub fn status(&self) -> MerchantStatus {
-        match &self.offboarding {
-            None => MerchantStatus::Active,
-            Some(Offboarding { closed_at: None, .. }) => MerchantStatus::Offboarding,
-            Some(_) => MerchantStatus::Closed,
-        }
+        self.offboarding.as_ref().map_or(MerchantStatus::Active, Offboarding::status)
     }
 }
 

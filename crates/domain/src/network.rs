@@ -85,6 +85,11 @@ impl Network {
         entries.map(|entry| Network::parse(entry).map_err(|wrong| (entry.to_owned(), wrong))).collect()
     }
 
+    /// Whether every address of its family is in it.
+    pub fn is_everywhere(&self) -> bool {
+        self.0.prefix_len() == 0
+    }
+
     /// Whether the address is in this network.
     pub fn contains(&self, ip: IpAddr) -> bool {
         self.0.contains(&ip.to_canonical())

@@ -21,12 +21,38 @@ pub struct Offboarding {
     /// When the time of grace is over.
     pub ends_at: Timestamp,
     pub reason: Option<String>,
+    /// Whoever let it leave knows of its balances, and settles them elsewhere.
+    pub accepts_balances: bool,
     pub closed_at: Option<Timestamp>,
 }
 
 impl Offboarding {
-    pub fn begin(days: i64, reason: Option<String>, now: Timestamp) -> Offboarding {
-        Offboarding { started_at: now, ends_at: now.plus(days * DAY), reason, closed_at: None }
+    pub fn begin(new: NewOffboarding, now: Timestamp) -> Offboarding {
+        Offboarding {
+            started_at: now,
+            ends_at: now.plus(new.grace_days * DAY),
+            reason: new.reason,
+            accepts_balances: new.accepts_balances,
+            closed_at: None,
+        }
+    }
+
+    pub const fn status(&self) -> MerchantStatus {
+        if self.closed_at.is_some() { MerchantStatus::Closed } else { MerchantStatus::Offboarding }
+    }
+}
+
+/// How an organisation is to leave.
+#[derive(Clone, Debug)]
+pub struct NewOffboarding {
+    pub grace_days: i64,
+    pub reason: Option<String>,
+    pub accepts_balances: bool,
+}
+
+impl Default for NewOffboarding {
+    fn default() -> Self {
+        NewOffboarding { grace_days: GRACE_DAYS_USUAL, reason: None, accepts_balances: false }
     }
 }
 
@@ -48,11 +74,11 @@ impl std::fmt::Display for Blocker {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Blocker::Balance { account, currency, amount } => {
-                write!(f, "{account} holds {amount} {currency} in minor units: pay it out or settle it")
+                let (what, minor) =
+                    if *amount < 0 { ("is owed", amount.saturating_neg()) } else { ("holds", *amount) };
+                write!(f, "{account} {what} {minor} minor units of {currency}")
             }
-            Blocker::OpenPayments { count } => {
-                write!(f, "{count} live payments are open: capture, cancel or wait for them")
-            }
+            Blocker::OpenPayments { count } => write!(f, "live payments that are open: {count}"),
         }
     }
 }

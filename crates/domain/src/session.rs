@@ -108,7 +108,7 @@ pub enum SignInRefusal {
     OwnRole,
     #[error("Only administrators of the organisation may do this.")]
     NotAdministrator,
-    #[error("This needs a login of the last {minutes} minutes. Confirm with your passkey, then try again.")]
+    #[error("This needs a login of the last {minutes} min. Confirm with your passkey, then try again.")]
     ReauthenticationRequired { minutes: i64 },
     #[error(
         "Passkeys need a host name: set admin_url to an address with one, such as https://admin.example.com."

@@ -47,7 +47,7 @@ pub const FRESH_LOGIN_MINUTES: (i64, i64) = (1, 60);
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct KeySettings {
-    /// Live keys must name the addresses that they are used from.
+    /// Live keys, and keys of the instance, must name the addresses that they are used from.
     pub live_need_addresses: bool,
     /// Hours for which a secret may work on after its rotation, at most.
     pub overlap_hours_max: i64,

@@ -2,6 +2,7 @@
 
 use crate::call::By;
 use crate::error::Error;
+use crate::offboarding::require_staying;
 use crate::settings::STALE;
 use crate::{Engine, ids, system_settings};
 use domain::access::{Grant, Resource};
@@ -83,11 +84,19 @@ fn key_text(mode: Mode, id: AdminKeyId, secret: &str) -> String {
     format!("sk_{mode}_{}.{secret}", id.0.hex())
 }
 
-/// Whether a key of this mode may be used from everywhere, where its addresses say so.
-fn check_addresses(tx: &mut Tx<'_>, mode: Mode, networks: &[Network]) -> Result<(), Error> {
-    if mode.is_live() && networks.is_empty() && system_settings::api_keys(tx)?.live_need_addresses {
-        let message =
-            "ipWhitelist is empty: the operator wants live keys to name the addresses they are used from";
+/// Refuses a key that can be used from everywhere, where the operator wants live ones to name their addresses. A key of
+/// the instance counts as live: it makes live keys.
+fn check_addresses(
+    tx: &mut Tx<'_>,
+    merchant: Option<MerchantId>,
+    mode: Mode,
+    networks: &[Network],
+) -> Result<(), Error> {
+    let everywhere = networks.is_empty() || networks.iter().any(Network::is_everywhere);
+    let live = mode.is_live() || merchant.is_none();
+    if live && everywhere && system_settings::api_keys(tx)?.live_need_addresses {
+        let message = "ipWhitelist leaves every address: the operator wants live keys, and system keys, to name those they \
+                       are used from";
         return Err(Error::invalid("ipWhitelist", "addresses_required", message));
     }
     Ok(())
@@ -110,11 +119,10 @@ impl Engine {
             .store
             .write(move |tx| {
                 if let Some(merchant) = merchant {
-                    store::merchants::get(tx, merchant)?
-                        .ok_or_else(|| Error::not_found("organization", merchant.0.hex()))?;
                     store::merchants::lock_mode(tx, domain::scope::Scope { merchant, mode: new.mode })?;
+                    require_staying(tx, merchant)?;
                 }
-                check_addresses(tx, new.mode, &new.networks)?;
+                check_addresses(tx, merchant, new.mode, &new.networks)?;
                 let owner = merchant.map(|merchant| (merchant, new.mode));
                 let known = store::admin_keys::all(tx, owner)?;
                 if known.len() >= KEYS_KEPT {
@@ -232,7 +240,7 @@ impl Engine {
                     key.grants.clone_from(grants);
                 }
                 if let Some(networks) = &changes.networks {
-                    check_addresses(tx, key.mode, networks)?;
+                    check_addresses(tx, key.merchant, key.mode, networks)?;
                     let shown: Vec<String> = networks.iter().map(ToString::to_string).collect();
                     told.push(format!("addresses {}", shown.join(" ")));
                     key.networks.clone_from(networks);
@@ -276,6 +284,7 @@ impl Engine {
                     let message = "The key is revoked. Make a new one.".to_owned();
                     return Err(Error::Conflict { code: "key_revoked", message });
                 }
+                check_addresses(tx, key.merchant, key.mode, &key.networks)?;
                 let hours = system_settings::api_keys(tx)?.overlap_hours_max;
                 if overlap > hours * HOUR {
                     let most = hours * HOUR / MICROS;

@@ -199,7 +199,7 @@ impl Engine {
             let form = form_of(&checkout.code, &sent.form);
             let now = engine.object_time(tx, scope, payment.clock)?;
             if store::attempts::of_form(tx, scope, &form)?.is_some()
-                || settings.offboards_at.is_some()
+                || settings.offboarding.is_some()
                 || payment.busy()
                 || !checkout.payable(&payment, now)
             {

@@ -64,9 +64,10 @@ pub enum Error {
     IdempotencyInUse {
         key: String,
     },
-    /// The merchant leaves, and only reads.
+    /// The merchant leaves, and only winds up; or it has left.
     Offboarding {
         ends_at: domain::time::Timestamp,
+        closed: bool,
     },
     /// No enabled provider for this merchant and mode.
     ProviderNotConfigured,

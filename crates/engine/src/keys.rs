@@ -2,6 +2,7 @@
 
 use crate::error::Error;
 use crate::ids;
+use crate::offboarding::require_staying;
 use crate::settings::STALE;
 use crate::{Actor, Caller, Engine};
 use domain::audit::AuditKind;
@@ -58,6 +59,7 @@ impl Engine {
         let (engine, row) = (self.clone(), key.clone());
         self.store
             .write(move |tx| {
+                require_staying(tx, scope.merchant)?;
                 store::api_keys::insert(tx, &row, &hash)?;
                 engine.audit_key(tx, AuditKind::KeyCreated, &row, format!("a {} key", described(&row)))
             })

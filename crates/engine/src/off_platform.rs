@@ -5,7 +5,7 @@ use crate::call::{Call, Reply};
 use crate::emit::{Cause, News};
 use crate::error::Error;
 use crate::payments::{self, CreatePayment, confirm, create, refuse};
-use crate::provider::{MethodChoice, Origin};
+use crate::provider::MethodChoice;
 use crate::refunds::{self, CreateRefund};
 use crate::site_checkouts::Payer;
 use crate::view::{Snapshot, View, payment_view};
@@ -64,6 +64,16 @@ pub struct OffPlatformPayment {
     pub paid_at: Option<Timestamp>,
 }
 
+/// What a merchant says when awaited money came.
+#[derive(Clone, Debug)]
+pub struct Paid {
+    /// Minor units; must be what was awaited.
+    pub amount: Option<i64>,
+    pub reference: Option<String>,
+    /// Now if `None`.
+    pub at: Option<Timestamp>,
+}
+
 impl Engine {
     /// Writes down a payment that went past us.
     ///
@@ -100,7 +110,7 @@ impl Engine {
             let detail = format!("{} {} off the platform, {said}", payment.total(), payment.currency);
             engine.audit_money(tx, call, attempt.id.0.hex(), detail)?;
             if payment.checkout {
-                engine.begun_on_page(tx, &Origin::from(call), &payment, at)?;
+                engine.end_time_to_pay(tx, &payment)?;
             }
             engine.tell(tx, &cause, payment, attempt, events, at)
         })
@@ -110,14 +120,8 @@ impl Engine {
     /// The money that was awaited is there.
     ///
     /// # Errors
-    /// [`Error::Conflict`] for a transaction that does not wait for such money.
-    pub async fn mark_paid(
-        &self,
-        call: &Call,
-        id: AttemptId,
-        reference: Option<String>,
-        paid_at: Option<Timestamp>,
-    ) -> Result<Reply, Error> {
+    /// [`Error::Conflict`] for a transaction that does not wait for such money; [`Error::Invalid`] for another amount.
+    pub async fn mark_paid(&self, call: &Call, id: AttemptId, paid: Paid) -> Result<Reply, Error> {
         self.command(call, move |engine, tx, call| {
             let scope = call.caller.scope;
             let payment = site_transactions::present(tx, scope, id)?.payment;
@@ -127,13 +131,24 @@ impl Engine {
                 return Err(not_awaited(&attempt));
             }
             let at = engine.object_time(tx, scope, payment.clock)?;
-            let paid_at = engine.paid_at(paid_at, at)?;
+            if let Some(amount) = paid.amount.filter(|amount| *amount != attempt.amount) {
+                let message = format!(
+                    "amount is {amount}, and {} was awaited. Cancel the transaction and record what came.",
+                    attempt.amount
+                );
+                return Err(Error::invalid("amount", "amount_mismatch", message));
+            }
+            let paid_at = engine.paid_at(paid.at, at)?;
             if let MethodFacts::OffPlatform(facts) = &mut attempt.method {
                 facts.paid_at = Some(paid_at);
-                facts.reference = reference.clone().or(facts.reference.take());
+                facts.reference = paid.reference.clone().or(facts.reference.take());
             }
             engine.receive(tx, &mut payment, &mut attempt, at)?;
             store::attempts::set_method(tx, &attempt)?;
+            if let Some(mut method) = store::payment_methods::lock(tx, scope, attempt.payment_method)? {
+                method.facts.clone_from(&attempt.method);
+                store::payment_methods::update(tx, &method)?;
+            }
             store::attempts::update(tx, &attempt)?;
             engine.audit_money(tx, call, id.0.hex(), "marked as paid")?;
             engine.tell(tx, &Cause::from(call), payment, attempt, RECEIVED, at)
@@ -212,6 +227,7 @@ impl Engine {
         store::payments::update(tx, &payment)?;
         let news = [
             News::new(EventType::RefundCreated, id.core()),
+            News::new(EventType::RefundUpdated, id.core()),
             News::new(EventType::ChargeRefunded, attempt.id.core()),
         ];
         let snapshot = Snapshot {
@@ -232,7 +248,10 @@ impl Engine {
         scope: Scope,
         order: &Order,
     ) -> Result<Payment, Error> {
-        sites::present(tx, scope, order.site)?;
+        sites::present(tx, scope, order.site).map_err(|e| match e {
+            Error::NotFound { kind, id } => Error::missing("siteId", kind, id),
+            other => other,
+        })?;
         let payer = Payer { client: order.client, email: order.email.as_deref(), ..Payer::default() };
         let payer = self.site_payer(tx, cause, scope, payer)?;
         let (customer, clock) = payer.map_or((None, None), |(id, clock)| (Some(id), clock));
@@ -294,6 +313,16 @@ impl Engine {
             listed: true,
             ..confirm::new_attempt(payment, &method, &provider, id, 0, at)
         })
+    }
+
+    /// It ends with the money, or with the merchant's word that none comes: its time no longer counts, and whoever
+    /// looks for pages whose time is over need not pass it by again and again.
+    fn end_time_to_pay(&self, tx: &mut Tx<'_>, payment: &Payment) -> Result<(), Error> {
+        if let Some(mut checkout) = store::checkouts::of_payment(tx, payment.scope, payment.id)? {
+            checkout.open = false;
+            store::checkouts::update(tx, &checkout)?;
+        }
+        Ok(())
     }
 
     /// What such attempts name as their provider.

@@ -8,13 +8,13 @@ use crate::view::Balance;
 use domain::audit::AuditKind;
 use domain::id::MerchantId;
 use domain::merchant::Merchant;
-use domain::offboarding::{Blocker, Offboarding};
+use domain::offboarding::{Blocker, NewOffboarding, Offboarding};
 use domain::scope::{Mode, Scope};
 use domain::time::Timestamp;
 use store::Tx;
 
-/// Organisations that are closed in one go.
-const CLOSED_AT_ONCE: i64 = 20;
+/// Organisations that are looked at in one go: more never leave at the same time.
+const DUE_MAX: i64 = 10_000;
 
 /// What an organisation has, and whether it can leave.
 #[derive(Clone, Debug)]
@@ -40,13 +40,13 @@ impl Engine {
                     merchant,
                     counts: store::offboarding::counts(tx, id)?,
                     balances,
-                    blockers: store::offboarding::blockers(tx, id)?,
+                    blockers: blockers(tx, id)?,
                 })
             })
             .await
     }
 
-    /// Lets an organisation only read from now on, and be closed after `days`.
+    /// Lets an organisation only wind up from now on, and be closed after the days of grace.
     ///
     /// # Errors
     /// [`Error::Conflict`] while real money is on its way, or when it leaves already.
@@ -54,9 +54,11 @@ impl Engine {
         &self,
         id: MerchantId,
         by: By,
-        days: i64,
-        reason: Option<String>,
+        new: NewOffboarding,
     ) -> Result<Merchant, Error> {
+        // Looks at every payment, so not within the writer. One that begins meanwhile is seen when it is closed.
+        let open =
+            self.store.read(move |tx| Ok::<_, Error>(store::offboarding::open_payments(tx, id)?)).await?;
         let engine = self.clone();
         let changed = self
             .store
@@ -65,15 +67,21 @@ impl Engine {
                 if let Some(known) = &merchant.offboarding {
                     return Err(leaves_already(known));
                 }
-                let blockers = store::offboarding::blockers(tx, id)?;
-                if !blockers.is_empty() {
-                    let told: Vec<String> = blockers.iter().map(ToString::to_string).collect();
-                    let message = format!("Real money is on its way: {}.", told.join("; "));
-                    return Err(Error::Conflict { code: "offboarding_blocked", message });
+                let mut blockers = store::offboarding::balances(tx, id)?;
+                let told: Vec<String> = blockers.iter().map(ToString::to_string).collect();
+                if new.accepts_balances {
+                    blockers.clear();
                 }
-                merchant.offboarding = Some(Offboarding::begin(days, reason.clone(), engine.now()));
+                blockers.extend(open.clone());
+                refuse_blocked(&blockers)?;
+                let reason = new.reason.as_deref().unwrap_or("none");
+                let detail = format!(
+                    "offboarding begins, with {} days of grace; reason: {reason}; balances: {}",
+                    new.grace_days,
+                    told.join(", ")
+                );
+                merchant.offboarding = Some(Offboarding::begin(new.clone(), engine.now()));
                 store::offboarding::set(tx, id, merchant.offboarding.as_ref())?;
-                let detail = format!("offboarding begins, with {days} days of grace");
                 engine.audit_by(tx, &by, AuditKind::SettingsChanged, (Some(id), None), id.0.hex(), detail)?;
                 Ok(merchant)
             })
@@ -121,29 +129,43 @@ impl Engine {
     /// until it is not. How many were closed.
     pub async fn close_offboarded(&self) -> Result<usize, Error> {
         let now = self.now();
-        let due = self
-            .store
-            .read(move |tx| Ok::<_, Error>(store::offboarding::due(tx, now, CLOSED_AT_ONCE)?))
-            .await?;
+        let due =
+            self.store.read(move |tx| Ok::<_, Error>(store::offboarding::due(tx, now, DUE_MAX)?)).await?;
         let mut closed = 0;
         for id in due {
-            let engine = self.clone();
-            if self.store.write(move |tx| engine.close(tx, id, now)).await? {
-                self.forget_settings(id);
-                self.forget_admin_keys(id);
-                self.forget_keys(id);
-                closed += 1;
+            // One that cannot be closed must not keep the others.
+            match self.close(id, now).await {
+                Ok(true) => closed += 1,
+                Ok(false) => {}
+                Err(e) => tracing::error!(merchant = %id, error = ?e, "an organisation could not be closed"),
             }
         }
         Ok(closed)
     }
 
-    fn close(&self, tx: &mut Tx<'_>, id: MerchantId, now: Timestamp) -> Result<bool, Error> {
+    async fn close(&self, id: MerchantId, now: Timestamp) -> Result<bool, Error> {
+        let open =
+            self.store.read(move |tx| Ok::<_, Error>(store::offboarding::open_payments(tx, id)?)).await?;
+        if open.is_some() {
+            tracing::info!(merchant = %id, "payments are open, so the organisation is not closed yet");
+            return Ok(false);
+        }
+        let engine = self.clone();
+        let closed = self.store.write(move |tx| engine.close_in(tx, id, now)).await?;
+        if closed {
+            self.forget_settings(id);
+            self.forget_admin_keys(id);
+            self.forget_keys(id);
+        }
+        Ok(closed)
+    }
+
+    fn close_in(&self, tx: &mut Tx<'_>, id: MerchantId, now: Timestamp) -> Result<bool, Error> {
         let Some(merchant) = store::merchants::lock(tx, id)? else { return Ok(false) };
         let due = merchant.offboarding.filter(|o| o.closed_at.is_none() && o.ends_at <= now);
         let Some(mut offboarding) = due else { return Ok(false) };
-        if !store::offboarding::blockers(tx, id)?.is_empty() {
-            tracing::warn!(merchant = %id, "real money is on its way, so the organisation cannot be closed yet");
+        if !offboarding.accepts_balances && !store::offboarding::balances(tx, id)?.is_empty() {
+            tracing::info!(merchant = %id, "balances are not zero, so the organisation is not closed yet");
             return Ok(false);
         }
         store::offboarding::close(tx, id, now)?;
@@ -170,11 +192,45 @@ impl Engine {
     /// # Errors
     /// [`Error::Offboarding`].
     pub async fn require_open(&self, scope: Scope) -> Result<(), Error> {
-        match self.settings(scope).await?.offboards_at {
-            Some(ends_at) => Err(Error::Offboarding { ends_at }),
+        match &self.settings(scope).await?.offboarding {
+            Some(offboarding) => Err(refusal(offboarding)),
             None => Ok(()),
         }
     }
+}
+
+/// Refuses to give anybody new rights in an organisation that leaves. Under the lock of its row, which the caller takes
+/// here: of this and the beginning of its end one is first.
+pub(crate) fn require_staying(tx: &mut Tx<'_>, id: MerchantId) -> Result<Merchant, Error> {
+    let merchant = store::merchants::lock(tx, id)?.ok_or_else(|| missing(id))?;
+    match &merchant.offboarding {
+        Some(offboarding) => Err(refusal(offboarding)),
+        None => Ok(merchant),
+    }
+}
+
+fn refusal(offboarding: &Offboarding) -> Error {
+    Error::Offboarding { ends_at: offboarding.ends_at, closed: offboarding.closed_at.is_some() }
+}
+
+/// Whose real money is on its way.
+fn blockers(tx: &mut Tx<'_>, id: MerchantId) -> Result<Vec<Blocker>, Error> {
+    let mut all = store::offboarding::balances(tx, id)?;
+    all.extend(store::offboarding::open_payments(tx, id)?);
+    Ok(all)
+}
+
+fn refuse_blocked(blockers: &[Blocker]) -> Result<(), Error> {
+    if blockers.is_empty() {
+        return Ok(());
+    }
+    let told: Vec<String> = blockers.iter().map(ToString::to_string).collect();
+    let message = format!(
+        "Real money is on its way: {}. Capture, cancel, mark as paid or wait for what is open; pay balances out, or send acceptBalances \
+         if they are settled elsewhere.",
+        told.join("; ")
+    );
+    Err(Error::Conflict { code: "offboarding_blocked", message })
 }
 
 fn missing(id: MerchantId) -> Error {

@@ -87,6 +87,9 @@ impl Engine {
         new: &CreateRefund,
         below_zero: bool,
     ) -> Result<Box<Ask>, Error> {
+        if attempt.is_off_platform() {
+            return Err(Error::Internal(format!("{} went past us: no provider can refund it", attempt.id)));
+        }
         let plan = match plan(tx, &payment, new.amount, below_zero)? {
             Ok(plan) => plan,
             Err(refusal) => {

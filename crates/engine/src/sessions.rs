@@ -178,7 +178,7 @@ impl Engine {
         self.hand_out(self.make_ceremony(CeremonyKind::Reauthentication, whom, state), options).await
     }
 
-    /// Ends it: the session counts as just signed in, and dangerous acts are open for a quarter of an hour.
+    /// Ends it: the session counts as just signed in, and dangerous acts are open for as long as a login is fresh.
     ///
     /// # Errors
     /// As for [`Engine::complete_login`]; the session goes on as it was.
@@ -378,15 +378,19 @@ impl Engine {
             .await
     }
 
+    /// With what a dangerous act is refused in this session; `None` when its login is recent enough.
+    pub(crate) fn stale_login(&self, caller: &SessionCaller) -> Option<SignInRefusal> {
+        let minutes = caller.fresh_login_us / MINUTE;
+        let fresh = is_fresh_login(caller.authenticated_at, caller.fresh_login_us, self.now());
+        (!fresh).then_some(SignInRefusal::ReauthenticationRequired { minutes })
+    }
+
     /// Refuses a dangerous act in a session whose login is too old for it.
     ///
     /// # Errors
     /// [`SignInRefusal::ReauthenticationRequired`].
     pub fn require_fresh_login(&self, caller: &SessionCaller) -> Result<(), Error> {
-        if is_fresh_login(caller.authenticated_at, caller.fresh_login_us, self.now()) {
-            return Ok(());
-        }
-        Err(SignInRefusal::ReauthenticationRequired { minutes: caller.fresh_login_us / MINUTE }.into())
+        self.stale_login(caller).map_or(Ok(()), |refusal| Err(refusal.into()))
     }
 }
 

@@ -6,8 +6,8 @@ use crate::providers::provider_of;
 use domain::fee::FeeRule;
 use domain::id::{MerchantId, StorefrontId};
 use domain::merchant::{MerchantMode, Provider};
+use domain::offboarding::Offboarding;
 use domain::scope::Scope;
-use domain::time::Timestamp;
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -22,8 +22,8 @@ const ENTRIES: usize = 10_000;
 #[derive(Clone, Debug)]
 pub struct Settings {
     pub merchant_name: String,
-    /// When it is closed, if it leaves.
-    pub offboards_at: Option<Timestamp>,
+    /// `None` if it stays.
+    pub offboarding: Option<Offboarding>,
     pub mode: MerchantMode,
     /// Of payments of the default storefront.
     pub provider: Option<Provider>,
@@ -106,10 +106,9 @@ impl Engine {
                 let mode = store::merchants::mode(tx, scope)?.ok_or_else(gone)?;
                 let provider = provider_of(tx, scope, mode.storefront)?;
                 let fee_rules = fee_rules(tx, &mode, mode.storefront)?;
-                let offboards_at = merchant.offboarding.map(|o| o.ends_at);
                 Ok::<_, Error>(Settings {
                     merchant_name: merchant.name,
-                    offboards_at,
+                    offboarding: merchant.offboarding,
                     mode,
                     provider,
                     fee_rules,

@@ -10,6 +10,7 @@ use crate::views::delivery_view;
 use domain::Metadata;
 use domain::attempt::{Attempt, AttemptStatus};
 use domain::audit::AuditKind;
+use domain::currency::Currency;
 use domain::event::Event;
 use domain::id::{AttemptId, Core, PaymentId, TypedId};
 use domain::ledger::PostedJournal;
@@ -76,15 +77,17 @@ impl Engine {
         &self,
         call: &Call,
         id: AttemptId,
-        amount: Option<i64>,
+        (amount, currency): (Option<i64>, Option<Currency>),
         metadata: Metadata,
         person: Option<&SessionCaller>,
     ) -> Result<Reply, Error> {
         let scope = call.caller.scope;
-        let stale = person.and_then(|person| self.require_fresh_login(person).err());
-        let stale =
-            stale.map(|e| if let Error::SignIn(refusal) = e { Ok(refusal) } else { Err(e) }).transpose()?;
+        let stale = person.and_then(|person| self.stale_login(person));
         let shown = self.store.read(move |tx| present(tx, scope, id)).await?;
+        if currency.is_some_and(|currency| currency != shown.currency) {
+            let message = format!("currency is not the transaction's, which is {}.", shown.currency);
+            return Err(Error::invalid("currency", "currency_mismatch", message));
+        }
         if !shown.listed {
             let message = "Nothing was paid by this transaction, so nothing can be refunded.".to_owned();
             return Err(Error::Conflict { code: "transaction_not_paid", message });

@@ -3,6 +3,7 @@
 use crate::Engine;
 use crate::error::Error;
 use crate::ids;
+use crate::offboarding::require_staying;
 use domain::Metadata;
 use domain::audit::AuditKind;
 use domain::gate_token::{GateToken, PayloadDialect, SignVariant, TOKENS_MAX};
@@ -58,6 +59,7 @@ impl Engine {
                 if store::merchants::mode(tx, scope)?.is_none() {
                     return Err(Error::not_found("merchant", scope.merchant));
                 }
+                require_staying(tx, scope.merchant)?;
                 let storefront = Storefront::new(engine.ids.next(), scope, name.clone(), engine.now());
                 let number = store::storefronts::insert(tx, &storefront)?;
                 store::sites::insert(tx, &SiteFacet::new(storefront.id, scope))?;
@@ -124,6 +126,7 @@ impl Engine {
             .store
             .write(move |tx| {
                 let storefront = by_number(tx, number)?;
+                require_staying(tx, storefront.scope.merchant)?;
                 // Counted under a lock, so that two cannot both find room for the last one.
                 store::merchants::lock_mode(tx, storefront.scope)?;
                 let valid: Vec<GateToken> = store::gate_tokens::of_storefront(tx, storefront.id)?

@@ -3,6 +3,7 @@
 use crate::call::{Actor, By};
 use crate::ceremonies::{Challenge, For};
 use crate::error::Error;
+use crate::offboarding::require_staying;
 use crate::passkeys::named;
 use crate::sessions::{Refresh, SignedIn};
 use crate::{Engine, ids, keys, system_settings};
@@ -355,6 +356,7 @@ impl Engine {
         }
         let (merchant, detail) = match &invite.invitation {
             Invitation::Member { merchant, role } => {
+                require_staying(tx, *merchant)?;
                 self.join_as(tx, user, *merchant, *role)?;
                 (Some(*merchant), format!("{} as {role}", invite.id))
             }

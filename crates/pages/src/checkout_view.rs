@@ -159,11 +159,11 @@ fn state_of<'a>(
             let handed_in = view.attempt.as_ref().is_some_and(|a| {
                 a.status == AttemptStatus::Processing && matches!(a.method, MethodFacts::SepaDebit(_))
             });
-            let on_its_way = view.attempt.as_ref().is_some_and(Attempt::is_off_platform);
+            let past_us = view.attempt.as_ref().is_some_and(Attempt::is_off_platform);
             if handed_in {
                 State::Submitted { mandate_reference: Some(mandate.reference) }
-            } else if on_its_way {
-                State::Submitted { mandate_reference: None }
+            } else if past_us {
+                State::Awaited
             } else {
                 State::Processing
             }
@@ -179,7 +179,7 @@ fn state_of<'a>(
         },
         PaymentStatus::RequiresPaymentMethod | PaymentStatus::RequiresConfirmation => {
             if view.offboarding {
-                return State::Canceled;
+                return State::Unavailable;
             }
             if view.now >= view.checkout.expires_at {
                 return State::Expired;

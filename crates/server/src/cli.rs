@@ -97,7 +97,7 @@ pub struct ServeFlags {
     /// Address of the API [env: PAYMENTGATE_API_LISTEN] [default: 127.0.0.1:8080]
     #[arg(long, value_name = "IP:PORT")]
     api_listen: Option<String>,
-    /// Address for the operator: /health and /metrics [env: PAYMENTGATE_ADMIN_LISTEN]
+    /// Address of the Admin API, and for the operator: /health and /metrics [env: PAYMENTGATE_ADMIN_LISTEN]
     /// [default: 127.0.0.1:8081]
     #[arg(long, value_name = "IP:PORT")]
     admin_listen: Option<String>,

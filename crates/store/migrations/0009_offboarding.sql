@@ -2,5 +2,7 @@
 ALTER TABLE merchants ADD COLUMN offboarding_at BIGINT;
 ALTER TABLE merchants ADD COLUMN offboards_at BIGINT;
 ALTER TABLE merchants ADD COLUMN offboarding_reason TEXT;
+-- offboarding_accepts: live balances that are not zero hold it up no more.
+ALTER TABLE merchants ADD COLUMN offboarding_accepts BIGINT NOT NULL DEFAULT 0;
 ALTER TABLE merchants ADD COLUMN closed_at BIGINT;
 CREATE INDEX merchants_offboarding ON merchants (offboards_at) WHERE offboards_at IS NOT NULL AND closed_at IS NULL;

@@ -96,8 +96,9 @@ pub fn update(tx: &mut Tx<'_>, a: &Attempt) -> Result<(), StoreError> {
 
 /// Writes what a merchant says of a payment that went past us. The caller holds its payment's row lock.
 pub fn set_method(tx: &mut Tx<'_>, a: &Attempt) -> Result<(), StoreError> {
-    tx.execute("UPDATE attempts SET method = ?1 WHERE id = ?2", params![json(&a.method)?, a.id])?;
-    Ok(())
+    let changed =
+        tx.execute("UPDATE attempts SET method = ?1 WHERE id = ?2", params![json(&a.method)?, a.id])?;
+    if changed == 1 { Ok(()) } else { Err(StoreError::Defect(format!("attempt {} was not updated", a.id))) }
 }
 
 /// Writes down that the payer has left for the provider's own page.

@@ -184,8 +184,10 @@ const RULES: &[(&str, &str, &str)] = &[
         "SELECT 'attempt', t.id, t.amount_captured FROM attempts t JOIN providers p ON p.id = t.provider \
          LEFT JOIN journals j ON j.id = t.journal WHERE j.id IS NOT NULL \
          AND (p.connector = 'off_platform') <> (j.kind = 'off_platform_received') \
-         UNION ALL SELECT 'refund', r.id, r.amount FROM refunds r JOIN journals j ON j.id = r.journal \
-         WHERE (r.off_platform = 1) <> (j.kind = 'off_platform_returned')",
+         UNION ALL SELECT 'refund', r.id, r.amount FROM refunds r JOIN attempts t ON t.id = r.attempt \
+         JOIN providers p ON p.id = t.provider LEFT JOIN journals j ON j.id = r.journal \
+         WHERE (p.connector = 'off_platform') <> (r.off_platform = 1) \
+         OR (p.connector = 'off_platform') <> (COALESCE(j.kind, '') = 'off_platform_returned')",
     ),
     (
         "what payments have pending is what the merchant has pending",

@@ -9,8 +9,8 @@ use domain::rate::TierName;
 use domain::scope::{Mode, Scope};
 use domain::time::Timestamp;
 
-const COLUMNS: &str =
-    "id, name, profile, offboarding_at, offboards_at, offboarding_reason, closed_at, created_at";
+const COLUMNS: &str = "id, name, profile, offboarding_at, offboards_at, offboarding_reason, offboarding_accepts, closed_at, \
+    created_at";
 
 fn merchant(row: &mut Row<'_>) -> Result<Merchant, StoreError> {
     Ok(Merchant {
@@ -19,11 +19,12 @@ fn merchant(row: &mut Row<'_>) -> Result<Merchant, StoreError> {
         profile: row.next::<Json<_>>()?.0,
         offboarding: {
             let (started_at, ends_at): (Option<Timestamp>, Option<Timestamp>) = (row.next()?, row.next()?);
-            let (reason, closed_at) = (row.next()?, row.next()?);
+            let (reason, accepts_balances, closed_at) = (row.next()?, row.next()?, row.next()?);
             started_at.zip(ends_at).map(|(started_at, ends_at)| Offboarding {
                 started_at,
                 ends_at,
                 reason,
+                accepts_balances,
                 closed_at,
             })
         },

@@ -19,14 +19,15 @@ const COUNTED: &[(&str, &str)] = &[
     ("apiKeys", "admin_keys WHERE merchant = ?1 AND revoked_at IS NULL"),
     ("restKeys", "api_keys WHERE merchant = ?1 AND revoked_at IS NULL"),
     ("serviceTokens", "gate_tokens WHERE merchant = ?1 AND revoked_at IS NULL"),
-    ("webhookEndpoints", "webhook_endpoints WHERE merchant = ?1 AND status = 'enabled'"),
+    ("webhookEndpoints", "webhook_endpoints WHERE merchant = ?1 AND kind <> 'direct' AND status = 'enabled'"),
     ("members", "memberships WHERE merchant = ?1"),
     ("clients", "customers WHERE merchant = ?1 AND deleted = 0"),
     ("openCheckouts", "checkouts WHERE merchant = ?1 AND open = 1"),
     ("transactions", "attempts WHERE merchant = ?1 AND hidden_at IS NULL"),
 ];
 
-/// How many of each kind there are, up to [`COUNTED_MAX`].
+/// How many of each kind there are, up to [`COUNTED_MAX`]. Rows that do not count are read all the same: for a read,
+/// and rarely.
 pub fn counts(tx: &mut Tx<'_>, merchant: MerchantId) -> Result<Vec<(&'static str, i64)>, StoreError> {
     let count = |tx: &mut Tx<'_>, rows: &str| {
         let sql = format!("SELECT COUNT(*) FROM (SELECT 1 FROM {rows} LIMIT {COUNTED_MAX}) AS counted");
@@ -35,8 +36,8 @@ pub fn counts(tx: &mut Tx<'_>, merchant: MerchantId) -> Result<Vec<(&'static str
     COUNTED.iter().map(|(name, rows)| Ok((*name, count(tx, rows)?))).collect()
 }
 
-/// Whose real money is on its way.
-pub fn blockers(tx: &mut Tx<'_>, merchant: MerchantId) -> Result<Vec<Blocker>, StoreError> {
+/// Live accounts of a merchant that are not empty.
+pub fn balances(tx: &mut Tx<'_>, merchant: MerchantId) -> Result<Vec<Blocker>, StoreError> {
     let rows: Vec<(AccountKind, Currency, i64)> = tx.all(
         "SELECT a.kind, a.currency, CAST(a.folded_credit - a.folded_debit - COALESCE((SELECT SUM(d.amount) \
          FROM account_deltas d WHERE d.account = a.id), 0) AS BIGINT) FROM ledger_accounts a \
@@ -46,18 +47,20 @@ pub fn blockers(tx: &mut Tx<'_>, merchant: MerchantId) -> Result<Vec<Blocker>, S
         |r| Ok((r.next()?, r.next()?, r.next()?)),
     )?;
     let held = rows.into_iter().filter(|(.., amount)| *amount != 0);
-    let mut all: Vec<Blocker> = held
+    Ok(held
         .map(|(kind, currency, amount)| Blocker::Balance { account: kind.as_str(), currency, amount })
-        .collect();
+        .collect())
+}
+
+/// Live payments of a merchant that may still take money. Reads all of them: for a read, never within the writer.
+pub fn open_payments(tx: &mut Tx<'_>, merchant: MerchantId) -> Result<Option<Blocker>, StoreError> {
     let count = tx.one(
-        "SELECT COUNT(*) FROM payments WHERE merchant = ?1 AND live = 1 AND status IN ('processing', 'requires_capture')",
+        "SELECT COUNT(*) FROM payments WHERE merchant = ?1 AND live = 1 \
+         AND (status IN ('processing', 'requires_action', 'requires_capture') OR op_kind IS NOT NULL)",
         params![merchant],
         |r| r.next(),
     )?;
-    if count > 0 {
-        all.push(Blocker::OpenPayments { count });
-    }
-    Ok(all)
+    Ok((count > 0).then_some(Blocker::OpenPayments { count }))
 }
 
 /// Writes an organisation's way out, or that it stays. The caller holds the lock of its row.
@@ -67,12 +70,13 @@ pub fn set(
     offboarding: Option<&Offboarding>,
 ) -> Result<(), StoreError> {
     tx.execute(
-        "UPDATE merchants SET offboarding_at = ?1, offboards_at = ?2, offboarding_reason = ?3, closed_at = ?4 \
-         WHERE id = ?5",
+        "UPDATE merchants SET offboarding_at = ?1, offboards_at = ?2, offboarding_reason = ?3, \
+         offboarding_accepts = ?4, closed_at = ?5 WHERE id = ?6",
         params![
             offboarding.map(|o| o.started_at),
             offboarding.map(|o| o.ends_at),
             offboarding.and_then(|o| o.reason.as_deref()),
+            offboarding.is_some_and(|o| o.accepts_balances),
             offboarding.and_then(|o| o.closed_at),
             merchant,
         ],

@@ -96,7 +96,8 @@ pub fn get(tx: &mut Tx<'_>, scope: Scope, id: ProviderId) -> Result<Option<Provi
 }
 
 /// What attempts name that no provider of ours carried out; made when it is first needed. It counts as deleted, so
-/// it is in no list and nothing is sent to it. The caller holds the lock of [`crate::merchants::lock_mode`].
+/// it is in no list and nothing is sent to it. Whoever makes it looks once more under
+/// [`crate::merchants::lock_mode`].
 pub fn off_platform(tx: &mut Tx<'_>, scope: Scope) -> Result<Option<ProviderId>, StoreError> {
     let sql = "SELECT id FROM providers WHERE merchant = ?1 AND live = ?2 AND connector = ?3";
     tx.opt(sql, params![scope.merchant, scope.mode, off_platform::CONNECTOR], |r| r.next())

@@ -4,7 +4,7 @@ use crate::error::ApiError;
 use crate::render;
 use crate::request::{Answer, Global};
 use domain::id::MerchantId;
-use domain::offboarding::{GRACE_DAYS, GRACE_DAYS_USUAL};
+use domain::offboarding::{GRACE_DAYS, GRACE_DAYS_USUAL, NewOffboarding};
 
 /// Characters of a reason.
 const REASON_MAX: usize = 500;
@@ -17,16 +17,19 @@ pub(crate) async fn preview(request: Global) -> Result<Answer, ApiError> {
 pub(crate) async fn begin(request: Global) -> Result<Answer, ApiError> {
     let id: MerchantId = request.id(0, "organization")?;
     let mut reader = request.params.reader();
-    let days = reader.integer("graceDays", GRACE_DAYS.0, GRACE_DAYS.1)?.unwrap_or(GRACE_DAYS_USUAL);
-    let reason = reader.text("reason", REASON_MAX)?;
-    let changed = request.engine().begin_offboarding(id, request.by(), days, reason).await?;
+    let new = NewOffboarding {
+        grace_days: reader.integer("graceDays", GRACE_DAYS.0, GRACE_DAYS.1)?.unwrap_or(GRACE_DAYS_USUAL),
+        reason: reader.text("reason", REASON_MAX)?,
+        accepts_balances: reader.boolean("acceptBalances")?.unwrap_or_default(),
+    };
+    let changed = request.engine().begin_offboarding(id, request.by(), new).await?;
     Answer::ok(render::organization(&changed))
 }
 
 /// The same without a word: nothing is deleted at once.
 pub(crate) async fn delete(request: Global) -> Result<Answer, ApiError> {
     let id: MerchantId = request.id(0, "organization")?;
-    let changed = request.engine().begin_offboarding(id, request.by(), GRACE_DAYS_USUAL, None).await?;
+    let changed = request.engine().begin_offboarding(id, request.by(), NewOffboarding::default()).await?;
     Answer::ok(render::organization(&changed))
 }
 

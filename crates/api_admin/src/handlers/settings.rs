@@ -1,6 +1,6 @@
 use super::checkouts::language;
-use crate::error::ApiError;
-use crate::input::{self, required};
+use crate::error::{ApiError, dotted};
+use crate::input;
 use crate::render::currency;
 use crate::request::{Answer, Scoped};
 use domain::currency::Currency;
@@ -86,18 +86,20 @@ pub(crate) async fn update(request: Scoped) -> Result<Answer, ApiError> {
     Answer::ok(shown(&changed))
 }
 
-/// The currencies that have a bound of their own.
+/// The currencies that have a bound of their own; null takes all away.
 fn bounds(reader: &mut Reader<'_>) -> Result<Option<Vec<(Currency, i64)>>, ApiError> {
-    let Some(rows) = reader.objects("currencies", CURRENCIES_MAX)? else { return Ok(None) };
+    let sent = reader.was_sent("currencies");
+    let Some(rows) = reader.objects("currencies", CURRENCIES_MAX)? else { return Ok(sent.then(Vec::new)) };
     let mut bounds: Vec<(Currency, i64)> = Vec::with_capacity(rows.len());
     for mut row in rows {
-        let (name, above) = (row.name_of("currency"), row.name_of("confirmAbove"));
-        let of = required(input::currency(&mut row, "currency")?, &name)?;
+        let of = input::currency(&mut row, "currency")?.ok_or_else(|| row.missing("currency"))?;
         if bounds.iter().any(|(known, _)| *known == of) {
+            let name = dotted(&row.name_of("currency"));
             let message = format!("{name} is {of}, which is in the list twice.");
             return Err(ApiError::invalid("currency_twice", message).field(&name));
         }
-        bounds.push((of, required(row.integer("confirmAbove", 0, MAX_AMOUNT)?, &above)?));
+        let above = row.integer("confirmAbove", 0, MAX_AMOUNT)?;
+        bounds.push((of, above.ok_or_else(|| row.missing("confirmAbove"))?));
     }
     Ok(Some(bounds))
 }

@@ -9,13 +9,14 @@ use domain::id::AttemptId;
 use domain::off_platform::OffPlatformKind;
 use domain::site_transaction::SiteStatus;
 use engine::TransactionFilter;
-use engine::off_platform::{OffPlatformPayment, Order, PaidFor};
+use engine::off_platform::{OffPlatformPayment, Order, Paid, PaidFor};
 use serde_json::json;
 use web::params::{Reader, codes, echo};
 
 /// Characters of a reference.
 const REFERENCE_MAX: usize = 200;
-const REASON_MAX: usize = 500;
+/// Characters of a reason or a description.
+const WORDS_MAX: usize = 500;
 /// States in which a payment that went past us may be recorded.
 const RECEIVED: &str = SiteStatus::Succeeded.as_str();
 const AWAITED: &str = SiteStatus::PendingProvider.as_str();
@@ -69,14 +70,19 @@ pub(crate) async fn refund(request: Scoped) -> Result<Answer, ApiError> {
     let id: AttemptId = request.id(0, "transaction")?;
     let mut reader = request.params.reader();
     let amount = amount(&mut reader, "amount")?;
+    let currency = currency(&mut reader, "currency")?;
     let mut metadata = new_metadata(&mut reader)?;
-    if let Some(reason) = reader.text("reason", REASON_MAX)? {
+    if let Some(reason) = reader.text("reason", WORDS_MAX)? {
         metadata.retain(|(key, _)| key != "reason");
         metadata.push(("reason".to_owned(), reason));
     }
     let call = request.call("transaction");
     let person = request.identity.person();
-    Ok(request.engine().refund_site_transaction(&call, id, amount, metadata, person).await?.into())
+    Ok(request
+        .engine()
+        .refund_site_transaction(&call, id, (amount, currency), metadata, person)
+        .await?
+        .into())
 }
 
 pub(crate) async fn cancel(request: Scoped) -> Result<Answer, ApiError> {
@@ -138,7 +144,7 @@ fn order(
         currency: required(currency, "currency")?,
         email: email(reader, "email")?,
         client: id(reader, "clientId")?,
-        description: reader.text("description", REASON_MAX)?,
+        description: reader.text("description", WORDS_MAX)?,
         external_reference,
         invoice_number,
         metadata: new_metadata(reader)?,
@@ -148,9 +154,12 @@ fn order(
 pub(crate) async fn mark_paid(request: Scoped) -> Result<Answer, ApiError> {
     let id: AttemptId = request.id(0, "transaction")?;
     let mut reader = request.params.reader();
-    let reference = reader.text("reference", REFERENCE_MAX)?;
-    let paid_at = instant(&mut reader, "paidAt")?;
-    Ok(request.engine().mark_paid(&request.call("transaction"), id, reference, paid_at).await?.into())
+    let paid = Paid {
+        amount: amount(&mut reader, "amount")?,
+        reference: reader.text("reference", REFERENCE_MAX)?,
+        at: instant(&mut reader, "paidAt")?,
+    };
+    Ok(request.engine().mark_paid(&request.call("transaction"), id, paid).await?.into())
 }
 
 pub(crate) async fn delete(request: Scoped) -> Result<Answer, ApiError> {

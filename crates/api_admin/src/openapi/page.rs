@@ -141,7 +141,7 @@ fn show_operation(out: &mut String, document: &Value, method: &str, path: &str, 
         (scope, _) => write!(out, "<p class=\"scope\">Scope <code>{}</code>.</p>", escape(scope)),
     };
     if operation["x-fresh-login"] == true {
-        said(out, "People must have used their passkey in the last 15 minutes.");
+        said(out, "People must have used their passkey in the last 15 minutes, or as the operator has set.");
     }
     parameters(out, document, operation);
     if let Some(body) = operation["requestBody"]["content"].get("application/json") {

@@ -1,7 +1,6 @@
 use super::{currency, hex, instant, map, optional_instant, rate};
 use domain::id::TypedId;
 use domain::payment::{CancellationReason, PaymentStatus};
-use domain::payment_method::MethodKind;
 use domain::site_checkout::{Party, SiteItem};
 use engine::checkouts::CheckoutView;
 use engine::view::SiteCheckoutView;
@@ -77,15 +76,6 @@ pub(crate) fn checkout(urls: &Urls, view: &SiteCheckoutView) -> Value {
     })
 }
 
-const fn method(kind: MethodKind) -> &'static str {
-    match kind {
-        MethodKind::Card => "card",
-        MethodKind::SepaDebit => "sepa_debit",
-        MethodKind::Paypal => "paypal",
-        MethodKind::OffPlatform => "off_platform",
-    }
-}
-
 /// A checkout as its payer's browser sees it: nothing of the merchant's own.
 pub(crate) fn public_checkout(urls: &Urls, view: &CheckoutView) -> Value {
     let (payment, checkout) = (&view.payment, &view.checkout);
@@ -102,7 +92,7 @@ pub(crate) fn public_checkout(urls: &Urls, view: &CheckoutView) -> Value {
             .map(|i| json!({ "name": i.text, "quantity": 1, "unitAmount": i.amount }))
             .collect(),
     };
-    let methods: Vec<&str> = view.methods.iter().copied().map(method).collect();
+    let methods: Vec<&str> = view.methods.iter().map(|kind| kind.as_str()).collect();
     let status = match status(payment.status, payment.cancellation_reason) {
         "open" => "pending",
         other => other,
@@ -118,6 +108,7 @@ pub(crate) fn public_checkout(urls: &Urls, view: &CheckoutView) -> Value {
         "checkoutSettings": { "vatIdValidation": false },
         "paymentUrl": payment_url(urls, &checkout.code),
         "transactionId": payment.latest_attempt.map(|id| id.core().hex()),
+        "payable": view.payable(),
         "attemptsLeft": (checkout.attempts_max - payment.attempts).max(0),
         "testMode": !view.scope.mode.is_live(),
         "expiresAt": instant(checkout.expires_at),

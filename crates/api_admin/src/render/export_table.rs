@@ -7,8 +7,9 @@ use domain::currency::Currency;
 use domain::customer::Address;
 use domain::date::iso_micros;
 use domain::export::{CheckoutRow, ClientRow, ExportKind, ExportRows, RefundRow, TransactionRow};
+use domain::id::ProviderId;
 use domain::money::format_minor;
-use domain::payment_method::MethodKind;
+use domain::payment_method::MethodFacts;
 use domain::refund::Refund;
 use domain::site_transaction;
 use domain::time::Timestamp;
@@ -40,6 +41,9 @@ const TRANSACTIONS: &[&str] = &[
     "failureMessage",
     "externalReference",
     "invoiceNumber",
+    "cameBy",
+    "reference",
+    "paidAt",
 ];
 
 const CLIENTS: &[&str] = &[
@@ -120,15 +124,10 @@ fn at(instant: Timestamp) -> String {
     iso_micros(instant)
 }
 
-const fn method(kind: MethodKind) -> &'static str {
-    match kind {
-        MethodKind::Card => "card",
-        MethodKind::SepaDebit => "sepa_debit",
-        MethodKind::Paypal => "paypal",
-        MethodKind::OffPlatform => "off_platform",
-    }
+/// The provider's id and name; none for what went past us.
+fn provider(id: ProviderId, name: &str, off_platform: bool) -> [Option<String>; 2] {
+    if off_platform { [None, None] } else { [Some(hex(id)), Some(name.to_owned())] }
 }
-
 fn decimals<const N: usize>(amounts: [i64; N], of: Currency) -> [String; N] {
     amounts.map(|amount| format_minor(amount, of))
 }
@@ -139,6 +138,12 @@ fn transaction(table: &mut Table, row: &TransactionRow) {
     let amounts = [a.amount, a.amount_captured, a.amount_refunded, row.fee];
     let [amount, captured, refunded, fee] = decimals(amounts, a.currency);
     let decline = a.decline.as_ref();
+    let past_us = match &a.method {
+        MethodFacts::OffPlatform(facts) => Some(facts),
+        MethodFacts::Card(_) | MethodFacts::SepaDebit(_) | MethodFacts::Paypal(_) => None,
+    };
+    let paid_at = past_us.and_then(|facts| facts.paid_at).map(at);
+    let [provider_id, provider_name] = provider(a.provider, &row.provider_name, a.is_off_platform());
     table.row(&[
         Cell::from(&hex(a.id)),
         Cell::from(&at(a.created_at)),
@@ -147,9 +152,9 @@ fn transaction(table: &mut Table, row: &TransactionRow) {
         Cell::from(&row.storefront_name),
         row.customer.map(hex).as_deref().into(),
         row.customer_email.as_deref().into(),
-        Cell::from(&hex(a.provider)),
-        Cell::from(&row.provider_name),
-        method(a.method.kind()).into(),
+        provider_id.as_deref().into(),
+        provider_name.as_deref().into(),
+        a.method.kind().as_str().into(),
         status.code().into(),
         status.as_str().into(),
         currency(a.currency).into(),
@@ -165,6 +170,9 @@ fn transaction(table: &mut Table, row: &TransactionRow) {
         decline.map(|d| d.message.as_str()).into(),
         row.external_reference.as_deref().into(),
         row.invoice_number.as_deref().into(),
+        past_us.map(|facts| facts.kind.as_str()).into(),
+        past_us.and_then(|facts| facts.reference.as_deref()).into(),
+        paid_at.as_deref().into(),
     ]);
 }
 
@@ -234,13 +242,14 @@ fn own_reason(refund: &Refund) -> Option<&str> {
 fn refund(table: &mut Table, row: &RefundRow) {
     let r = &row.refund;
     let [amount] = decimals([r.amount], r.currency);
+    let [provider_id, provider_name] = provider(row.provider, &row.provider_name, r.off_platform);
     table.row(&[
         Cell::from(&hex(r.id)),
         Cell::from(&at(r.created_at)),
         Cell::from(&hex(r.attempt)),
         Cell::from(&hex(r.payment)),
-        Cell::from(&hex(row.provider)),
-        Cell::from(&row.provider_name),
+        provider_id.as_deref().into(),
+        provider_name.as_deref().into(),
         r.status.as_str().into(),
         currency(r.currency).into(),
         r.amount.into(),

@@ -68,6 +68,7 @@ pub(crate) fn organization(merchant: &Merchant) -> Value {
             "startedAt": instant(o.started_at),
             "endsAt": instant(o.ends_at),
             "reason": o.reason,
+            "acceptBalances": o.accepts_balances,
             "closedAt": optional_instant(o.closed_at),
         })),
         "createdAt": instant(merchant.created_at),

@@ -270,6 +270,17 @@ async fn ask(office: &Office, route: &Endpoint, sample: &Sample, key: &str) -> A
     office.as_key(key, method, &path, body).await
 }
 
+/// What an organisation that leaves still does beside reading.
+const WINDING_UP: &[&str] = &[
+    "POST /data-import-export/export",
+    "POST /transactions/{id}/refund",
+    "POST /transactions/{id}/cancel",
+    "POST /checkouts/{id}/expire",
+    "POST /organizations/{orgId}/api-keys/{id}/revoke",
+    "DELETE /organizations/{orgId}/api-keys/{id}",
+    "DELETE /organizations/{orgId}/users/{userId}",
+];
+
 /// A scope that a route does not ask for.
 fn other_scope(access: Access) -> &'static str {
     match access {
@@ -319,6 +330,34 @@ fn allows(role: Role, access: Access) -> Option<bool> {
 }
 
 testkit::on_both_engines! {
+    async fn an_organisation_that_leaves_is_read_and_wound_up(db) {
+        let app = TestApp::start(&db).await;
+        let office = Office::open(&app).await;
+        let fixtures = Fixtures::make(&office).await;
+        let leave = format!("/organizations/{}/offboarding", office.organization);
+        office.as_key(&office.system_key, Method::POST, &leave, Some(&json!({}))).await.expect(200);
+        let mut wound_up = 0;
+        for route in ADMIN_ROUTES {
+            if !matches!(route.access, Access::Scope(..) | Access::Organization(..)) {
+                continue;
+            }
+            let name = format!("{} {}", route.method, route.path);
+            let answer = ask(&office, route, &sample(&fixtures, route).expect("a sample"), &office.key).await;
+            if WINDING_UP.contains(&name.as_str()) {
+                wound_up += 1;
+                // Nobody is a member here.
+                let done = if name.ends_with("{userId}") { 404 } else { 200 };
+                assert_eq!(answer.status.as_u16(), done, "{name}: {}", answer.text);
+            } else if route.method == "GET" {
+                assert_eq!(answer.status.as_u16(), 200, "{name}: {}", answer.text);
+            } else {
+                refused(answer, 403, "organization_offboarding");
+            }
+        }
+        assert_eq!(wound_up, WINDING_UP.len());
+        app.assert_books().await;
+    }
+
     async fn every_route_knows_people_by_their_roles(db) {
         let app = TestApp::start(&db).await;
         let office = Office::open(&app).await;

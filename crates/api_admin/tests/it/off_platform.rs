@@ -47,6 +47,7 @@ testkit::on_both_engines! {
         assert_eq!((&part["statusCode"], &part["refundedAmount"], &part["refunds"][0]["status"]), (&json!(1), &json!(900), &json!("succeeded")));
         assert_eq!(figure(&app, HELD).await, 4000);
         refused(office.post(&format!("{path}/refund"), &json!({ "amount": 4001 })).await, 422, "amount_too_large");
+        refused(office.post(&format!("{path}/refund"), &json!({ "amount": 1, "currency": "USD" })).await, 422, "currency_mismatch");
         let rest = office.post(&format!("{path}/refund"), &json!({})).await.expect(200);
         assert_eq!(rest["statusCode"], 3);
         refused(office.post(&format!("{path}/refund"), &json!({})).await, 409, "already_refunded");
@@ -55,6 +56,10 @@ testkit::on_both_engines! {
         let journals: Vec<_> = timeline["timeline"].as_array().expect("rows").iter().filter(|row| row["type"] == "journal").map(|row| text(&row["name"])).collect();
         assert_eq!(journals, ["off_platform_received", "off_platform_returned", "off_platform_returned"]);
         assert_eq!((figure(&app, BALANCES).await, figure(&app, HELD).await), (0, 0));
+        let today = domain::date::Date::of_instant(engine::wall_clock()).days();
+        let [from, to] = [today - 1, today + 1].map(|day| domain::date::Date::from_days(day).to_string());
+        let export = office.post("/data-import-export/export", &json!({ "entityType": "transactions", "from": from, "to": to })).await;
+        assert!(export.text.contains(",off_platform,") && export.text.contains(",cash,receipt 12,2026-01-31T00:00:00.000000Z") && !export.text.contains("Off the platform"), "{}", export.text);
         app.assert_books().await;
     }
 
@@ -93,6 +98,7 @@ testkit::on_both_engines! {
         let path = format!("/transactions/{}", text(&made["id"]));
         refused(office.post(&format!("{path}/refund"), &json!({})).await, 409, "transaction_not_paid");
         refused(office.post(&format!("{path}/mark-paid"), &json!({ "paidAt": "2999-01-01" })).await, 422, "instant_in_future");
+        refused(office.post(&format!("{path}/mark-paid"), &json!({ "amount": 4899 })).await, 422, "amount_mismatch");
         let mut tries = tokio::task::JoinSet::new();
         for n in 0..10 {
             let (office, path) = (office.clone(), format!("{path}/mark-paid"));
@@ -105,6 +111,9 @@ testkit::on_both_engines! {
         assert_eq!((&paid["statusCode"], &paid["capturedAmount"], &paid["fee"]), (&json!(1), &json!(4900), &json!(0)));
         assert!(text(&paid["paymentMethod"]["reference"]).starts_with("line ") && paid["paymentMethod"]["paidAt"].is_string());
         assert_eq!((figure(&app, BALANCES).await, figure(&app, HELD).await), (0, 4900));
+        // REST v2 knows the method by the same words.
+        let same = "SELECT COUNT(*) FROM payment_methods m JOIN attempts a ON a.payment_method = m.id AND a.method = m.facts WHERE a.status = 'captured'";
+        assert_eq!(figure(&app, same).await, 1);
         let never = office.post("/transactions/manual", &with(order(&office), "status", json!("pending_provider"))).await.expect(201);
         let never = format!("/transactions/{}", text(&never["id"]));
         assert_eq!(office.post(&format!("{never}/cancel"), &json!({})).await.expect(200)["statusCode"], -2);
@@ -132,7 +141,7 @@ testkit::on_both_engines! {
         refused(office.post("/transactions/manual", &of).await, 409, "checkout_not_open");
         let code = text(&checkout["sessionPublicId"]);
         let page = app.page(http::Request::get(format!("/checkout/{code}")).body(axum::body::Body::empty()).expect("a request")).await;
-        assert!(page.text.contains("on its way") && !page.text.contains("name=\"number\""), "{}", page.text);
+        assert!(page.text.contains("will confirm it when the money has arrived") && !page.text.contains("name=\"number\""), "{}", page.text);
         let paid = office.post(&format!("/transactions/{}/mark-paid", text(&awaited["id"])), &json!({})).await.expect(200);
         assert_eq!(paid["statusCode"], 1);
         assert_eq!(office.get(&format!("/checkouts/{}", text(&checkout["id"]))).await.expect(200)["status"], "completed");

@@ -15,6 +15,19 @@ async fn as_system(office: &Office, method: Method, path: &str, body: &Value) ->
     office.as_key(&office.system_key, method, &path, body).await
 }
 
+fn new_key() -> engine::admin_keys::NewAdminKey {
+    engine::admin_keys::NewAdminKey {
+        name: "x".to_owned(),
+        mode: Mode::Test,
+        grants: Vec::new(),
+        networks: Vec::new(),
+    }
+}
+
+fn root_in(root: &Person, office: &Office) -> Person {
+    Person { organization: office.organization.clone(), ..root.clone() }
+}
+
 async fn days_pass(app: &TestApp) {
     let passed =
         app.store.write(|tx| tx.execute("UPDATE merchants SET offboards_at = offboarding_at", &[])).await;
@@ -28,6 +41,8 @@ testkit::on_both_engines! {
         let stays = office.another("Stays").await;
         let root = Person::global_admin(&app, "root@example.com").await;
         let member = root.invite(&office.organization, "admin", "ada@example.com").await;
+        let users = format!("/organizations/{}/users", office.organization);
+        let invited = root.post(&users, &json!({ "email": "root@example.com", "role": "admin" })).await.expect(201);
         let merchant = MerchantId::from_core(Core::parse_hex(&office.organization).expect("an id"));
         let scope = Scope { merchant, mode: Mode::Test };
         let (_, rest) = app.engine.create_key(scope, KeyKind::Secret, String::new()).await.expect("a key");
@@ -43,7 +58,7 @@ testkit::on_both_engines! {
         office.get(&format!("/transactions/{paid}")).await.expect(200);
         let period = json!({ "entityType": "transactions", "from": "2026-01-01", "to": "2026-12-31" });
         assert_eq!(office.post("/data-import-export/export", &period).await.status.as_u16(), 200);
-        for (path, body) in [("/sites", json!({ "name": "x" })), (&format!("/transactions/{paid}/refund"), json!({})), ("/transactions/manual", json!({}))] {
+        for (path, body) in [("/sites", json!({ "name": "x" })), ("/clients", json!({})), ("/transactions/manual", json!({}))] {
             let told = refused(office.post(path, &body).await, 403, "organization_offboarding");
             assert!(told.contains("restore"), "{told}");
             refused(member.post(path, &body).await, 403, "organization_offboarding");
@@ -52,9 +67,19 @@ testkit::on_both_engines! {
         let refusal = app.as_key(&rest, Method::POST, "/v2/customers", &[("name", "Jo")], None).await.expect(403);
         assert_eq!(refusal["error"]["code"], "account_offboarding");
         refused(office.pay(&open, VISA).await, 409, "checkout_not_open");
+        assert_eq!(office.browser(Method::GET, &format!("/checkouts/{}", text(&open["sessionPublicId"])), None).await.expect(200)["payable"], false);
         let page = http::Request::get(format!("/checkout/{}", text(&open["sessionPublicId"])));
         let page = app.page(page.body(axum::body::Body::empty()).expect("a request")).await;
-        assert!(!page.text.contains("name=\"number\""), "{}", page.text);
+        assert!(page.text.contains("takes no payments now") && !page.text.contains("name=\"number\""), "{}", page.text);
+        office.post(&format!("/transactions/{paid}/refund"), &json!({ "amount": 100 })).await.expect(200);
+        // Nobody gets new rights: not by an invitation, nor by the operator's commands.
+        refused(root.post("/auth/register", &json!({ "token": invited["token"] })).await, 403, "organization_offboarding");
+        for refusal in [
+            app.engine.create_key(scope, KeyKind::Secret, String::new()).await.map(|_| ()),
+            app.engine.create_admin_key(Some(merchant), None, new_key()).await.map(|_| ()),
+        ] {
+            assert!(matches!(refusal, Err(engine::Error::Offboarding { closed: false, .. })), "{refusal:?}");
+        }
         stays.post("/sites", &json!({ "name": "x" })).await.expect(201);
 
         assert_eq!(app.engine.close_offboarded().await.expect("closed"), 0, "the time of grace is not over");
@@ -70,6 +95,8 @@ testkit::on_both_engines! {
         assert_eq!(closed["status"], "closed");
         assert!(closed["offboarding"]["closedAt"].is_string(), "{closed}");
         refused(as_system(&office, Method::POST, "/restore", &json!({})).await, 409, "organization_closed");
+        let told = refused(root_in(&root, &office).post("/sites", &json!({ "name": "x" })).await, 403, "organization_closed");
+        assert!(told.contains("for good"), "{told}");
         refused(member.get("/sites").await, 404, "not_found");
         refused(office.get("/sites").await, 401, "unauthenticated");
         app.as_key(&rest, Method::GET, "/v2/balance", &[], None).await.expect(401);
@@ -97,7 +124,7 @@ testkit::on_both_engines! {
         let preview = as_system(&office, Method::GET, "/offboarding/preview", &json!({})).await.expect(200);
         assert_eq!(preview["blockers"][0]["code"], "payments_open");
         let told = refused(as_system(&office, Method::POST, "/offboarding", &json!({})).await, 409, "offboarding_blocked");
-        assert!(told.contains("1 live payments are open"), "{told}");
+        assert!(told.contains("live payments that are open: 1"), "{told}");
         refused(as_system(&office, Method::DELETE, "", &json!({})).await, 409, "offboarding_blocked");
         ask(&format!("/transactions/{awaited}/mark-paid"), &json!({})).await.expect(200);
 
@@ -120,7 +147,7 @@ testkit::on_both_engines! {
         };
         post(1, taken).await;
         let told = refused(as_system(&office, Method::POST, "/offboarding", &json!({})).await, 409, "offboarding_blocked");
-        assert!(told.contains("merchant_available holds 500 EUR"), "{told}");
+        assert!(told.contains("merchant_available holds 500 minor units of EUR"), "{told}");
         post(2, given).await;
         as_system(&office, Method::POST, "/offboarding", &json!({})).await.expect(200);
         days_pass(&app).await;
@@ -131,6 +158,14 @@ testkit::on_both_engines! {
         post(3, again).await;
         assert_eq!(app.engine.close_offboarded().await.expect("looked at"), 0);
         assert_eq!(as_system(&office, Method::GET, "", &json!({})).await.expect(200)["status"], "offboarding");
+        // What can never be paid out is settled elsewhere, if the operator says so.
+        as_system(&office, Method::POST, "/restore", &json!({})).await.expect(200);
+        let accepting = json!({ "acceptBalances": true, "reason": "insolvent" });
+        as_system(&office, Method::POST, "/offboarding", &accepting).await.expect(200);
+        days_pass(&app).await;
+        assert_eq!(app.engine.close_offboarded().await.expect("closed"), 1);
+        let told = "SELECT COUNT(*) FROM audit_log WHERE detail LIKE '%insolvent%merchant_available holds 5 minor units of EUR%'";
+        assert_eq!(figure(&app, told).await, 1);
     }
 
     async fn wrong_requests_change_nothing(db) {

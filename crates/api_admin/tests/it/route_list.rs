@@ -142,7 +142,7 @@ pub fn check(seen: &Seen) {
          The numbers are the HTTP statuses that a valid request gets without a key; with a key that lacks the scope; with a \
          key of another organisation that has every scope; and with a key of the same organisation in the other mode. 200 or 201 in \
          the last two columns: the route names no object of anybody, and answers with what is that key's own. Roles are those of \
-         people who are signed in; \\* means that their passkey must have been used in the last 15 minutes.\n\n\
+         people who are signed in; \\* means that their passkey must have been used in the last 15 minutes, or as the operator has set.\n\n\
          Beside these: `GET /health` and `GET /internal/health` of the listener ([operations](operations.md)), \
          `GET /docs/index.html` and `GET /docs/openapi.json`.\n",
     );

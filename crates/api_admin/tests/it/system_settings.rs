@@ -47,6 +47,13 @@ testkit::on_both_engines! {
         let body = json!({ "name": "x", "scopes": ["site:read"], "mode": "live" });
         refused(office.as_key(&asking, Method::POST, &keys, Some(&body)).await, 422, "addresses_required");
         office.post(&keys, &json!({ "name": "x", "scopes": ["site:read"] })).await.expect(201);
+        let rotated = office.as_key(&asking, Method::POST, &format!("{keys}/{old}/rotate"), Some(&json!({}))).await;
+        refused(rotated, 422, "addresses_required");
+        // Nor is everywhere an address, nor a key of the instance less than a live one.
+        let body = json!({ "name": "x", "scopes": ["site:read"], "mode": "live", "ipWhitelist": ["0.0.0.0/0"] });
+        refused(office.as_key(&asking, Method::POST, &keys, Some(&body)).await, 422, "addresses_required");
+        let body = json!({ "name": "x" });
+        refused(office.as_key(&office.system_key, Method::POST, "/system/api-keys", Some(&body)).await, 422, "addresses_required");
         let cleared = json!({ "ipWhitelist": [] });
         for id in [&old, &text(&with_addresses["id"])] {
             refused(office.as_key(&asking, Method::PUT, &format!("{keys}/{id}"), Some(&cleared)).await, 422, "addresses_required");
@@ -57,7 +64,7 @@ testkit::on_both_engines! {
         admin.grow_stale().await;
         admin.put("/system/settings/users", &json!({ "freshLoginMinutes": 2 })).await.expect(200);
         let told = refused(admin.put("/system/settings/users", &json!({ "freshLoginMinutes": 60 })).await, 403, "reauthentication_required");
-        assert!(told.contains("last 2 minutes"), "{told}");
+        assert!(told.contains("last 2 min."), "{told}");
         assert_eq!(read().await[0], json!({ "group": "users", "invitationHours": 1, "freshLoginMinutes": 2 }));
         let written = "SELECT COUNT(*) FROM audit_log WHERE kind = 'settings_changed' AND merchant IS NULL";
         assert_eq!(crate::support::figure(&app, written).await, 5);

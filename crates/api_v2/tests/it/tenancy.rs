@@ -1,6 +1,7 @@
 //! Two merchants in one database see nothing of each other.
 
 use crate::support::{Refused, assert_refused, assert_same_rows, bad_form, data, id, rows, send};
+use api_v2::routes::ROUTES;
 use domain::id::{ClockId, Core, CustomerId, PaymentId, PaymentMethodId, WebhookEndpointId};
 use serde_json::Value;
 use testkit::{Answer, TestApp, form_body};
@@ -20,7 +21,26 @@ async fn charge_of(app: &TestApp, payment: &Value) -> String {
     payment["latest_charge"].as_str().expect("a charge").to_owned()
 }
 
+/// What an account that leaves still does beside reading.
+const WINDING_UP: &[&str] = &["/payment_intents/{id}/cancel", "/payouts/{id}/cancel", "/refunds"];
+
 testkit::on_both_engines! {
+    async fn an_account_that_leaves_is_read_and_wound_up(db) {
+        let app = TestApp::start(&db).await;
+        let paid = app.pay(1000, "pm_card_bypassPending", &[]).await.expect(201);
+        let by = engine::By { actor: engine::Actor::User(domain::id::UserId(nobody())), request: "req_x".to_owned() };
+        app.engine.begin_offboarding(app.scope().merchant, by, Default::default()).await.expect("leaves");
+        for route in ROUTES.iter().filter(|route| route.method != "GET") {
+            let path = format!("/v2{}", route.path.replace("{id}", &id(&paid)));
+            let answer = app.as_key(&app.sk, route.method.parse().expect("a method"), &path, &[], None).await;
+            let refused = answer.json["error"]["code"] == "account_offboarding";
+            assert_eq!(refused, !WINDING_UP.contains(&route.path), "{} {path}: {}", route.method, answer.text);
+        }
+        app.post("/v2/refunds", &[("payment_intent", &id(&paid)), ("amount", "100")]).await.expect(201);
+        app.get("/v2/customers").await.expect(200);
+        app.assert_books().await;
+    }
+
     async fn references_to_others_do_not_exist(db) {
         let app = TestApp::start(&db).await;
         let other = app.another_merchant().await;

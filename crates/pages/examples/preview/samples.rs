@@ -175,6 +175,8 @@ pub fn page(name: &str, locale: Locale, method: Option<MethodKind>) -> Option<Pa
         "processing" => sample(locale, State::Processing),
         "challenge" => sample(locale, State::Challenge { href: "/3ds/abcdefghijklmnopqrst0189" }),
         "submitted" => sample(locale, State::Submitted { mandate_reference: Some("PG-4F7K-2026-000118") }),
+        "awaited" => sample(locale, State::Awaited),
+        "unavailable" => sample(locale, State::Unavailable),
         "succeeded" => sample(locale, State::Succeeded),
         "already-paid" => sample(locale, State::AlreadyPaid),
         "failed" => sample(locale, State::Failed),

@@ -198,6 +198,10 @@ pub enum State<'a> {
     Submitted {
         mandate_reference: Option<&'a str>,
     },
+    /// The merchant waits for money that goes past us.
+    Awaited,
+    /// The merchant takes no payments now.
+    Unavailable,
     /// Paid by this payer just now.
     Succeeded,
     /// Paid before this page was opened.
@@ -215,6 +219,8 @@ impl State<'_> {
             State::Processing => "processing",
             State::Challenge { .. } => "challenge",
             State::Submitted { .. } => "submitted",
+            State::Awaited => "awaited",
+            State::Unavailable => "unavailable",
             State::Succeeded | State::AlreadyPaid => "succeeded",
             State::Failed => "failed",
             State::Expired => "expired",

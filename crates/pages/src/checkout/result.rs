@@ -105,6 +105,11 @@ fn content<'a>(c: &Checkout<'a>, m: &'static Messages) -> Content<'a> {
         State::Submitted { .. } => {
             (Icon::Success, m.submitted_title, vec![m.submitted_text], leave.pending, true)
         }
+        State::Awaited => (Icon::Waiting, m.awaited_title, vec![m.awaited_text], leave.pending, false),
+        // It may take them again, so the shop is not told that this one failed.
+        State::Unavailable => {
+            (Icon::Neutral, m.unavailable_title, vec![m.unavailable_text], leave.back, false)
+        }
         State::Succeeded => (Icon::Success, m.paid_title, vec![m.paid_text], leave.success, true),
         State::AlreadyPaid => (Icon::Success, m.already_title, vec![m.already_text], leave.success, false),
         State::Failed => (Icon::Failed, m.failed_title, vec![m.not_charged, m.failed_text], leave.fail, true),

@@ -264,6 +264,8 @@ fn results_leave_where_the_merchant_asked() {
         (State::Expired, "f", true),
         (State::Canceled, "f", true),
         (State::Submitted { mandate_reference: None }, "p", true),
+        (State::Awaited, "p", false),
+        (State::Unavailable, "r", false),
     ] {
         let page = checkout(&Checkout { leave, ..page_of("x", ITEMS, state) });
         html_audit::check(&page.html);

@@ -10,8 +10,8 @@ use std::process::ExitCode;
 
 #[derive(Subcommand, Debug)]
 pub enum Command {
-    /// Make a global administrator: print a token with which somebody registers a passkey, once, within 48 hours;
-    /// whoever is registered already is one at once
+    /// Make a global administrator: print a token with which somebody registers a passkey, once, within 48 hours unless
+    /// that is set otherwise; whoever is registered already is one at once
     Invite(InviteFlags),
     /// List global administrators, and who is invited to become one
     List(StorageFlags),

@@ -48,7 +48,8 @@ messages! {
     bank_failed bank_left bank_late not_confirmed no_method
     checking_title checking_text check_again connection_lost
     bank_title bank_text proceed
-    paid_title paid_text submitted_title submitted_text already_title already_text
+    paid_title paid_text submitted_title submitted_text awaited_title awaited_text
+    unavailable_title unavailable_text already_title already_text
     failed_title failed_text not_charged expired_title expired_text canceled_title
     back_to leaving close_page
     sim_banner sim_question sim_approve sim_decline sim_leave

@@ -102,6 +102,12 @@ impl Payment {
         }
     }
 
+    fn come_off_platform(&mut self) {
+        self.status = "succeeded";
+        self.received = self.amount;
+        self.try_ends("success");
+    }
+
     /// Each new status is told once; one that only began says nothing, nor does a refund that may still fail.
     pub fn tell_shop(&mut self) {
         let open = self.refunds.iter().any(|refund| refund.status == "pending");
@@ -118,14 +124,6 @@ impl Payment {
         if now.is_empty() && ended {
             site.told_itself.tell("cancelled");
         }
-    }
-}
-
-impl Payment {
-    fn come_off_platform(&mut self) {
-        self.status = "succeeded";
-        self.received = self.amount;
-        self.try_ends("success");
     }
 }
 
