@@ -2,7 +2,6 @@
 
 use crate::cookies;
 use crate::error::ApiError;
-use crate::routes::Access;
 use axum::http::{HeaderMap, StatusCode};
 use domain::access::{Action, Grant, Resource, allowed};
 use domain::admin_key::AdminKey;
@@ -16,6 +15,27 @@ use web::App;
 
 /// The header by which a system key or a person says for which organisation a request is.
 const ORGANIZATION: &str = "x-organization-id";
+
+/// Who may call a route. A handler takes what the dispatcher makes after the check, and nobody else can make it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Anybody.
+    Public,
+    /// Anybody, and people who are signed in as such.
+    Visitor,
+    /// Whoever has the refresh cookie, from our own pages. An access token counts for nothing: it may have ended.
+    Cookie,
+    /// People who are signed in, about themselves.
+    Person,
+    /// Within one organisation and mode: a key with this scope, or a person whose role has it.
+    Scope(Resource, Action),
+    /// The same where the organisation stands in the address.
+    Organization(Resource, Action),
+    /// Administrators of the whole instance: system keys with this scope, and global administrators.
+    Global(Resource, Action),
+    /// The same, and people, who get the part that is theirs.
+    Shared(Resource, Action),
+}
 
 /// A caller whose credential is good.
 #[derive(Clone, Debug)]

@@ -1,12 +1,12 @@
 //! From an HTTP request to a handler and back: who asks, limits, access, body, idempotency. In this order, so that
 //! whoever is refused has cost as little as possible.
 
-use crate::callers::{self, Identity};
+use crate::callers::{self, Access, Identity};
 use crate::cookies;
 use crate::error::ApiError;
 use crate::openapi;
 use crate::request::{Anonymous, Answer, Common, Download, Global, Organized, Personal, Scoped, Visiting};
-use crate::routes::{ADMIN_ROUTES, Access, Endpoint, Handler, PUBLIC_ROUTES};
+use crate::routes::{ADMIN_ROUTES, Endpoint, Handler, PUBLIC_ROUTES};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::rejection::RawPathParamsRejection;

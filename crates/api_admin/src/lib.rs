@@ -16,11 +16,12 @@ mod reply;
 mod request;
 mod routes;
 
+pub use callers::Access;
 pub use dispatch::{admin_router, public_router};
 pub use error::apology;
 pub use notices::notice_body;
 pub use reply::reply_renderer;
-pub use routes::{ADMIN_ROUTES, Access, Endpoint, PUBLIC_ROUTES};
+pub use routes::{ADMIN_ROUTES, Endpoint, PUBLIC_ROUTES};
 
 /// The name under which this surface renders replies.
 pub const SURFACE: &str = "admin";

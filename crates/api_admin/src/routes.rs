@@ -1,5 +1,6 @@
 //! Every route of both backends: the tables from which routers, the coverage test and the OpenAPI documents are made.
 
+use crate::callers::Access;
 use crate::error::ApiError;
 use crate::handlers::{
     api_keys, audit, auth, checkouts, clients, exports, figures, members, offboarding, organizations,
@@ -12,27 +13,6 @@ use std::future::Future;
 use std::pin::Pin;
 
 pub(crate) type Handled = Pin<Box<dyn Future<Output = Result<Answer, ApiError>> + Send>>;
-
-/// Who may call a route. A handler takes what the dispatcher makes after the check, and nobody else can make it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Access {
-    /// Anybody.
-    Public,
-    /// Anybody, and people who are signed in as such.
-    Visitor,
-    /// Whoever has the refresh cookie, from our own pages. An access token counts for nothing: it may have ended.
-    Cookie,
-    /// People who are signed in, about themselves.
-    Person,
-    /// Within one organisation and mode: a key with this scope, or a person whose role has it.
-    Scope(Resource, Action),
-    /// The same where the organisation stands in the address.
-    Organization(Resource, Action),
-    /// Administrators of the whole instance: system keys with this scope, and global administrators.
-    Global(Resource, Action),
-    /// The same, and people, who get the part that is theirs.
-    Shared(Resource, Action),
-}
 
 #[derive(Clone, Copy)]
 pub(crate) enum Handler {

@@ -6,8 +6,9 @@ mod page;
 pub(crate) mod serve;
 mod shorthand;
 
+use crate::callers::Access;
 use crate::dispatch::Backend;
-use crate::routes::{ADMIN_ROUTES, Access, Endpoint, PUBLIC_ROUTES};
+use crate::routes::{ADMIN_ROUTES, Endpoint, PUBLIC_ROUTES};
 use serde_json::{Map, Value, json};
 use shorthand::Side;
 use std::sync::LazyLock;
