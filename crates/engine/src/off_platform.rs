@@ -109,9 +109,6 @@ impl Engine {
             let said = if new.received { "received" } else { "awaited" };
             let detail = format!("{} {} off the platform, {said}", payment.total(), payment.currency);
             engine.audit_money(tx, call, attempt.id.0.hex(), detail)?;
-            if payment.checkout {
-                engine.end_time_to_pay(tx, &payment)?;
-            }
             engine.tell(tx, &cause, payment, attempt, events, at)
         })
         .await
@@ -313,16 +310,6 @@ impl Engine {
             listed: true,
             ..confirm::new_attempt(payment, &method, &provider, id, 0, at)
         })
-    }
-
-    /// It ends with the money, or with the merchant's word that none comes: its time no longer counts, and whoever
-    /// looks for pages whose time is over need not pass it by again and again.
-    fn end_time_to_pay(&self, tx: &mut Tx<'_>, payment: &Payment) -> Result<(), Error> {
-        if let Some(mut checkout) = store::checkouts::of_payment(tx, payment.scope, payment.id)? {
-            checkout.open = false;
-            store::checkouts::update(tx, &checkout)?;
-        }
-        Ok(())
     }
 
     /// What such attempts name as their provider.
