@@ -9,8 +9,7 @@ use crate::request::{Anonymous, Answer, Common, Download, Global, Organized, Per
 use crate::routes::{ADMIN_ROUTES, Endpoint, Handler, PUBLIC_ROUTES};
 use axum::Router;
 use axum::body::Body;
-use axum::extract::rejection::RawPathParamsRejection;
-use axum::extract::{RawPathParams, State};
+use axum::extract::State;
 use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header, request};
 use axum::middleware::from_fn_with_state;
 use axum::response::Response;
@@ -23,6 +22,7 @@ use web::body::BodyRefusal;
 use web::client;
 use web::middleware::show_limits;
 use web::params::{Params, Value, codes, echo_name};
+use web::path::{RawPath, ids};
 use web::rate_limit::windows::WindowLimiter;
 use web::rate_limit::{Verdict, address_key, shown_address};
 use web::{App, KnownLimits, RequestId, RouteName};
@@ -105,27 +105,17 @@ fn mount(endpoints: &'static [Endpoint], backend: Backend) -> Router<App> {
             _ => MethodFilter::POST,
         };
         let handler = move |State(app): State<App>, path: RawPath, request: axum::extract::Request| async move {
-            dispatch(app, backend, endpoint, ids(path, endpoint), request).await
+            dispatch(app, backend, endpoint, ids(path, endpoint.path), request).await
         };
         router = router.route(endpoint.path, on(filter, handler));
         if backend == Backend::Public {
             let preflight = move |State(app): State<App>, path: RawPath, request: axum::extract::Request| async move {
-                preflight(&app, endpoint, &ids(path, endpoint), &request.into_parts().0).await
+                preflight(&app, endpoint, &ids(path, endpoint.path), &request.into_parts().0).await
             };
             router = router.route(endpoint.path, on(MethodFilter::OPTIONS, preflight));
         }
     }
     router
-}
-
-type RawPath = Result<RawPathParams, RawPathParamsRejection>;
-
-/// The ids in the path. What is not UTF-8 is no id: it becomes empty, which no object has.
-fn ids(path: RawPath, endpoint: &Endpoint) -> Vec<String> {
-    match path {
-        Ok(path) => path.iter().map(|(_, value)| value.to_owned()).collect(),
-        Err(_) => vec![String::new(); endpoint.path.matches('{').count()],
-    }
 }
 
 async fn unknown_admin(State(app): State<App>, request: axum::extract::Request) -> Response {

@@ -7,8 +7,7 @@ use crate::routes::{Access, Endpoint, ROUTES};
 use crate::{docs, reply};
 use axum::Router;
 use axum::body::Body;
-use axum::extract::rejection::RawPathParamsRejection;
-use axum::extract::{RawPathParams, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -21,6 +20,7 @@ use tokio::time::Instant;
 use web::body::BodyRefusal;
 use web::middleware::show_limits;
 use web::params::{Params, echo_name};
+use web::path::{RawPath, ids};
 use web::rate_limit::{ANONYMOUS, Verdict, address_key};
 use web::{App, KnownLimits, RequestId, RouteName};
 
@@ -80,7 +80,7 @@ fn mount(_app: &App, mount: Mount) -> Router<App> {
             _ => MethodFilter::POST,
         };
         let handler = move |State(app): State<App>, path: RawPath, request: axum::extract::Request| async move {
-            dispatch(app, endpoint, mount, ids(path, endpoint), request).await
+            dispatch(app, endpoint, mount, ids(path, endpoint.path), request).await
         };
         router = router.route(endpoint.path, on(filter, handler));
         if endpoint.access != Access::Secret {
@@ -91,16 +91,6 @@ fn mount(_app: &App, mount: Mount) -> Router<App> {
         }
     }
     router
-}
-
-type RawPath = Result<RawPathParams, RawPathParamsRejection>;
-
-/// The ids in the path. What is not UTF-8 is no id: it becomes empty, which no object has.
-fn ids(path: RawPath, endpoint: &Endpoint) -> Vec<String> {
-    match path {
-        Ok(path) => path.iter().map(|(_, value)| value.to_owned()).collect(),
-        Err(_) => vec![String::new(); endpoint.path.matches('{').count()],
-    }
 }
 
 /// The page of error codes; counts for no limit, but shows the caller's.

@@ -59,6 +59,7 @@ pub struct CheckoutFilter {
     pub site: Option<StorefrontId>,
     pub client: Option<CustomerId>,
     pub external_reference: Option<String>,
+    pub invoice_number: Option<String>,
     /// Statuses of the payment, any of them; none: all.
     pub open: Option<bool>,
     pub payment_status: Option<&'static str>,
@@ -106,11 +107,16 @@ pub fn list(
             None => {}
         }
     }
-    if let Some(reference) = &filter.external_reference {
+    if filter.external_reference.is_some() || filter.invoice_number.is_some() {
         from.push_str(" JOIN site_checkouts s ON s.payment = c.payment");
         conditions.and("s.merchant =", scope.merchant.param());
         conditions.and("s.live =", scope.mode.param());
-        conditions.and("s.external_reference =", reference.param());
+        if let Some(reference) = &filter.external_reference {
+            conditions.and("s.external_reference =", reference.param());
+        }
+        if let Some(number) = &filter.invoice_number {
+            conditions.and("s.invoice_number =", number.param());
+        }
     }
     let columns: Vec<String> = checkouts::COLUMNS.split(", ").map(|c| format!("c.{}", c.trim())).collect();
     numbered(tx, &columns.join(", "), &from, conditions, "c.payment DESC", query, checkouts::checkout)

@@ -22,6 +22,7 @@ pub struct TransactionFilter {
     pub provider: Option<ProviderId>,
     pub checkout: Option<PaymentId>,
     pub external_reference: Option<String>,
+    pub invoice_number: Option<String>,
     pub currency: Option<Currency>,
     pub from: Option<Timestamp>,
     pub to: Option<Timestamp>,
@@ -82,11 +83,16 @@ pub fn list(
             conditions.and("p.customer =", client.param());
         }
     }
-    if let Some(reference) = &filter.external_reference {
+    if filter.external_reference.is_some() || filter.invoice_number.is_some() {
         from.push_str(" JOIN site_checkouts s ON s.payment = a.payment");
         conditions.and("s.merchant =", scope.merchant.param());
         conditions.and("s.live =", scope.mode.param());
-        conditions.and("s.external_reference =", reference.param());
+        if let Some(reference) = &filter.external_reference {
+            conditions.and("s.external_reference =", reference.param());
+        }
+        if let Some(number) = &filter.invoice_number {
+            conditions.and("s.invoice_number =", number.param());
+        }
     }
     let columns: Vec<String> = attempts::COLUMNS.split(", ").map(|c| format!("a.{}", c.trim())).collect();
     let order = "a.created_at DESC, a.id DESC";

@@ -9,6 +9,7 @@ pub mod credentials;
 pub mod csv;
 pub mod middleware;
 pub mod params;
+pub mod path;
 pub mod rate_limit;
 pub mod stream;
 pub mod url;

@@ -185,6 +185,7 @@ pub(crate) async fn list(request: Scoped) -> Result<Answer, ApiError> {
         site: id(&mut reader, "siteId")?,
         client: id(&mut reader, "clientId")?,
         external_reference: reader.text("externalReference", REFERENCE_MAX)?,
+        invoice_number: reader.text("invoiceNumber", REFERENCE_MAX)?,
         from: side(&mut reader, "from", Side::Start)?,
         to: side(&mut reader, "to", Side::End)?,
         ..CheckoutFilter::default()

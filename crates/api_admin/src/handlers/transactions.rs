@@ -43,6 +43,7 @@ pub(crate) async fn list(request: Scoped) -> Result<Answer, ApiError> {
         provider: id(&mut reader, "providerId")?,
         checkout: id(&mut reader, "checkoutId")?,
         external_reference: reader.text("externalReference", REFERENCE_MAX)?,
+        invoice_number: reader.text("invoiceNumber", REFERENCE_MAX)?,
         currency: currency(&mut reader, "currency")?,
         from: side(&mut reader, "from", Side::Start)?,
         to: side(&mut reader, "to", Side::End)?,

@@ -30,7 +30,7 @@ testkit::on_both_engines! {
         let app = TestApp::start(&db).await;
         let office = Office::open(&app).await;
         let body = json!({
-            "siteId": office.site, "amount": 4900, "currency": "EUR", "externalReference": "order_7",
+            "siteId": office.site, "amount": 4900, "currency": "EUR", "externalReference": "order_7", "invoiceNumber": "2026-7",
             "email": "jo@example.com", "method": "cash", "reference": "receipt 12", "paidAt": "2026-01-31", "description": "Two mugs",
         });
         let made = office.post_once("once", "/transactions/manual", &body).await.expect(201);
@@ -38,8 +38,9 @@ testkit::on_both_engines! {
         assert_eq!(made["description"], "Two mugs");
         assert_eq!(made["paymentMethod"], json!({ "type": "off_platform", "kind": "cash", "reference": "receipt 12", "paidAt": "2026-01-31T00:00:00.000000Z" }));
         assert_eq!(office.post_once("once", "/transactions/manual", &body).await.expect(201), made);
-        let found = rows(office.get("/transactions?externalReference=order_7").await, "transactions");
-        assert_eq!(found.len(), 1);
+        for (query, count) in [("externalReference=order_7", 1), ("invoiceNumber=2026-7", 1), ("invoiceNumber=2026-8", 0), ("externalReference=order_7&invoiceNumber=2026-8", 0)] {
+            assert_eq!(rows(office.get(&format!("/transactions?{query}")).await, "transactions").len(), count, "{query}");
+        }
         let client = office.get(&format!("/clients/{}", text(&made["clientId"]))).await.expect(200);
         assert_eq!(client["lifetimeValue"], json!([{ "currency": "EUR", "amount": 4900 }]));
         let path = format!("/transactions/{}", text(&made["id"]));
