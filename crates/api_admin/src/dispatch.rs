@@ -47,10 +47,13 @@ const KEEPS_KEYS: &[&str] = &[
 /// What may stand in the address of a request with a body: the rest belongs into the body, which no log keeps.
 const IN_ADDRESS: &[&str] = &["mode"];
 
-/// What may still be done in an organisation that leaves, beside reading: data taken along, money given back, open things
-/// ended, and rights taken away.
+/// Reads, though it is a POST.
+const EXPORT: &str = "/data-import-export/export";
+
+/// What may still be done in an organisation that leaves, beside reading: money given back, open things ended, and
+/// rights taken away.
 const WINDING_UP: &[(&str, &str)] = &[
-    ("POST", "/data-import-export/export"),
+    ("POST", "/transactions/{id}/mark-paid"),
     ("POST", "/transactions/{id}/refund"),
     ("POST", "/transactions/{id}/cancel"),
     ("POST", "/checkouts/{id}/expire"),
@@ -440,12 +443,11 @@ impl Exchange<'_> {
     /// An organisation that leaves is read and wound up.
     async fn may_change(&self, scope: Option<Scope>) -> Result<(), ApiError> {
         let route = (self.endpoint.method, self.endpoint.path);
-        match scope {
-            Some(scope) if route.0 != "GET" && !WINDING_UP.contains(&route) => {
-                Ok(self.app.engine.require_open(scope).await?)
-            }
-            _ => Ok(()),
+        let Some(scope) = scope.filter(|_| route.0 != "GET" && route.1 != EXPORT) else { return Ok(()) };
+        if WINDING_UP.contains(&route) {
+            return Ok(self.app.engine.require_not_closed(scope).await?);
         }
+        Ok(self.app.engine.require_open(scope).await?)
     }
 
     /// A repetition may be refused because of what the first request did: what was answered then is the answer still.

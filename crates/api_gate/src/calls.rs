@@ -223,6 +223,7 @@ fn named_token(signed: &Signed, name: Option<&str>) -> Result<Option<GateTokenId
 }
 
 async fn cancel(signed: Signed) -> Answer {
+    signed.require_not_closed().await?;
     let cancel = requests::cancel(&signed.body, signed.policy).map_err(GateError::fields)?;
     let engine = &signed.app.engine;
     let request_id = signed.request_id.clone();
@@ -233,6 +234,7 @@ async fn cancel(signed: Signed) -> Answer {
 }
 
 async fn payout(signed: &Signed) -> Answer {
+    signed.require_not_closed().await?;
     let create = requests::payout(&signed.body, signed.policy).map_err(GateError::fields)?;
     if !signed.service.storefront.payouts {
         let message = "Payouts are switched off for this service.";
@@ -255,6 +257,7 @@ fn destination(company: requests::Company) -> engine::gate::PayoutAccount {
 }
 
 async fn refund(signed: Signed) -> Answer {
+    signed.require_not_closed().await?;
     let refund = requests::refund(&signed.body, signed.policy).map_err(GateError::fields)?;
     let transaction =
         signed.transaction.as_ref().ok_or_else(|| GateError::new(404, "There is no such transaction."))?;

@@ -119,6 +119,11 @@ impl Signed {
         Ok(self.app.engine.require_open(self.service.storefront.scope).await?)
     }
 
+    /// Refuses to wind up a merchant that is closed.
+    pub async fn require_not_closed(&self) -> Result<(), GateError> {
+        Ok(self.app.engine.require_not_closed(self.service.storefront.scope).await?)
+    }
+
     /// The body as it is kept: without its signature.
     pub fn stored(&self) -> String {
         stored_request(&self.body)

@@ -59,7 +59,8 @@ pub fn root_router(app: App) -> Router {
 }
 
 /// What may still be done for an account that leaves, beside reading: money given back, and open things ended.
-const WINDING_UP: &[&str] = &["/payment_intents/{id}/cancel", "/payouts/{id}/cancel", "/refunds"];
+const WINDING_UP: &[&str] =
+    &["/payment_intents/{id}/cancel", "/payment_intents/{id}/capture", "/payouts/{id}/cancel", "/refunds"];
 
 /// A layer around everything on a listener of this surface, inside `web::middleware::wrap`: until it is
 /// known who asks, the limits are those of the address.
@@ -356,8 +357,11 @@ impl Exchange<'_> {
 
     /// An account that leaves is read and wound up.
     async fn may_change(&self) -> Result<(), ApiError> {
-        if self.endpoint.method == "GET" || WINDING_UP.contains(&self.endpoint.path) {
+        if self.endpoint.method == "GET" {
             return Ok(());
+        }
+        if WINDING_UP.contains(&self.endpoint.path) {
+            return Ok(self.app.engine.require_not_closed(self.caller.scope).await?);
         }
         Ok(self.app.engine.require_open(self.caller.scope).await?)
     }

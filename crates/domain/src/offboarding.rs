@@ -1,6 +1,8 @@
 //! How an organisation leaves: first it only reads, for a time of grace in which it can come back, then it is closed.
 //! What it did stays in the books.
 
+use crate::currency::Currency;
+use crate::ledger::AccountKind;
 use crate::text_enum;
 use crate::time::{DAY, Timestamp};
 
@@ -65,9 +67,22 @@ pub const GRACE_DAYS_USUAL: i64 = 30;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Blocker {
     /// An account that is not empty; minor units that are owed to the merchant or on their way.
-    Balance { account: &'static str, currency: crate::currency::Currency, amount: i64 },
+    Balance { account: AccountKind, currency: Currency, amount: i64 },
     /// Payments that are authorised, or of which the end is not known.
     OpenPayments { count: i64 },
+}
+
+impl Blocker {
+    /// Whether it holds up an organisation whose balances are accepted: what is in transit comes to its end first.
+    pub const fn holds_up(&self, accepts_balances: bool) -> bool {
+        match self {
+            Blocker::Balance {
+                account: AccountKind::MerchantPending | AccountKind::MerchantAvailable,
+                ..
+            } => !accepts_balances,
+            Blocker::Balance { .. } | Blocker::OpenPayments { .. } => true,
+        }
+    }
 }
 
 impl std::fmt::Display for Blocker {

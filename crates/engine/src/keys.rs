@@ -99,7 +99,11 @@ impl Engine {
         let engine = self.clone();
         self.store
             .write(move |tx| {
-                let old = store::api_keys::lock(tx, id)?.ok_or_else(|| Error::not_found("key", id))?;
+                let missing = || Error::not_found("key", id);
+                // Before the key's row: whoever closes a merchant revokes the keys that it sees under this lock.
+                let merchant = store::api_keys::merchant_of(tx, id)?.ok_or_else(missing)?;
+                require_staying(tx, merchant)?;
+                let old = store::api_keys::lock(tx, id)?.ok_or_else(missing)?;
                 let now = engine.now();
                 if !old.is_valid(now) || old.ends_at.is_some() {
                     let message =

@@ -68,17 +68,14 @@ impl Engine {
                     return Err(leaves_already(known));
                 }
                 let mut blockers = store::offboarding::balances(tx, id)?;
-                let told: Vec<String> = blockers.iter().map(ToString::to_string).collect();
-                if new.accepts_balances {
-                    blockers.clear();
-                }
+                let balances = told(&blockers);
                 blockers.extend(open.clone());
+                blockers.retain(|blocker| blocker.holds_up(new.accepts_balances));
                 refuse_blocked(&blockers)?;
                 let reason = new.reason.as_deref().unwrap_or("none");
                 let detail = format!(
-                    "offboarding begins, with {} days of grace; reason: {reason}; balances: {}",
-                    new.grace_days,
-                    told.join(", ")
+                    "offboarding begins, with {} days of grace; reason: {reason}; balances: {balances}",
+                    new.grace_days
                 );
                 merchant.offboarding = Some(Offboarding::begin(new.clone(), engine.now()));
                 store::offboarding::set(tx, id, merchant.offboarding.as_ref())?;
@@ -164,14 +161,18 @@ impl Engine {
         let Some(merchant) = store::merchants::lock(tx, id)? else { return Ok(false) };
         let due = merchant.offboarding.filter(|o| o.closed_at.is_none() && o.ends_at <= now);
         let Some(mut offboarding) = due else { return Ok(false) };
-        if !offboarding.accepts_balances && !store::offboarding::balances(tx, id)?.is_empty() {
-            tracing::info!(merchant = %id, "balances are not zero, so the organisation is not closed yet");
+        let balances = store::offboarding::balances(tx, id)?;
+        if balances.iter().any(|blocker| blocker.holds_up(offboarding.accepts_balances)) {
+            tracing::info!(merchant = %id, "money is there or on its way, so the organisation is not closed yet");
             return Ok(false);
         }
         store::offboarding::close(tx, id, now)?;
         offboarding.closed_at = Some(now);
         store::offboarding::set(tx, id, Some(&offboarding))?;
-        let detail = "the organisation was closed: its keys, members, providers and webhooks are gone";
+        let detail = format!(
+            "the organisation was closed: its keys, members, providers and webhooks are gone; balances: {}",
+            told(&balances)
+        );
         let draft = Draft {
             merchant: Some(id),
             mode: None,
@@ -179,14 +180,25 @@ impl Engine {
             actor: GATEWAY.to_owned(),
             subject: Some(id.0.hex()),
             request: None,
-            detail: detail.to_owned(),
+            detail,
             at: now,
         };
         self.write_audit(tx, draft)?;
         Ok(true)
     }
 
-    /// Refuses to change anything of an organisation that leaves. Known up to a second late, as settings are; so
+    /// Refuses to wind up an organisation that is closed. Known as late as for [`Engine::require_open`].
+    ///
+    /// # Errors
+    /// [`Error::Offboarding`].
+    pub async fn require_not_closed(&self, scope: Scope) -> Result<(), Error> {
+        match &self.settings(scope).await?.offboarding {
+            Some(offboarding) if offboarding.closed_at.is_some() => Err(refusal(offboarding)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Refuses to begin anything in an organisation that leaves. Known up to a second late, as settings are; so
     /// what closes it looks at its money once more.
     ///
     /// # Errors
@@ -220,15 +232,18 @@ fn blockers(tx: &mut Tx<'_>, id: MerchantId) -> Result<Vec<Blocker>, Error> {
     Ok(all)
 }
 
+fn told(blockers: &[Blocker]) -> String {
+    blockers.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}
+
 fn refuse_blocked(blockers: &[Blocker]) -> Result<(), Error> {
     if blockers.is_empty() {
         return Ok(());
     }
-    let told: Vec<String> = blockers.iter().map(ToString::to_string).collect();
     let message = format!(
         "Real money is on its way: {}. Capture, cancel, mark as paid or wait for what is open; pay balances out, or send acceptBalances \
          if they are settled elsewhere.",
-        told.join("; ")
+        told(blockers)
     );
     Err(Error::Conflict { code: "offboarding_blocked", message })
 }

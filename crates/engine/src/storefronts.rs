@@ -126,9 +126,9 @@ impl Engine {
             .store
             .write(move |tx| {
                 let storefront = by_number(tx, number)?;
-                require_staying(tx, storefront.scope.merchant)?;
                 // Counted under a lock, so that two cannot both find room for the last one.
                 store::merchants::lock_mode(tx, storefront.scope)?;
+                require_staying(tx, storefront.scope.merchant)?;
                 let valid: Vec<GateToken> = store::gate_tokens::of_storefront(tx, storefront.id)?
                     .into_iter()
                     .map(|(token, _)| token)

@@ -351,12 +351,15 @@ impl Engine {
 
     /// Uses an invitation up for somebody. Of two that take it up one does.
     fn take_up(&self, tx: &mut Tx<'_>, invite: &Invite, user: &User, by: &By) -> Result<(), Error> {
+        if let Invitation::Member { merchant, .. } = &invite.invitation {
+            // Before the invitation's row: whoever closes an organisation takes the two in this order.
+            require_staying(tx, *merchant)?;
+        }
         if !store::invites::close(tx, invite.id, self.now())? {
             return Err(SignInRefusal::InviteGone.into());
         }
         let (merchant, detail) = match &invite.invitation {
             Invitation::Member { merchant, role } => {
-                require_staying(tx, *merchant)?;
                 self.join_as(tx, user, *merchant, *role)?;
                 (Some(*merchant), format!("{} as {role}", invite.id))
             }

@@ -58,6 +58,11 @@ pub fn lock(tx: &mut Tx<'_>, id: ApiKeyId) -> Result<Option<ApiKey>, StoreError>
     tx.opt(&crate::page::select(COLUMNS, "api_keys WHERE id = ?1 /* for update */"), params![id], api_key)
 }
 
+/// Whose key it is.
+pub fn merchant_of(tx: &mut Tx<'_>, id: ApiKeyId) -> Result<Option<MerchantId>, StoreError> {
+    tx.opt("SELECT merchant FROM api_keys WHERE id = ?1", params![id], |r| r.next())
+}
+
 /// Sets when a key stops working.
 pub fn set_end(tx: &mut Tx<'_>, id: ApiKeyId, end: Timestamp) -> Result<(), StoreError> {
     tx.execute("UPDATE api_keys SET ends_at = ?1 WHERE id = ?2", params![end, id])?;

@@ -45,7 +45,7 @@ pub fn get(tx: &mut Tx<'_>, id: MerchantId) -> Result<Option<Merchant>, StoreErr
     tx.opt(&select(COLUMNS, "merchants WHERE id = ?1"), params![id], merchant)
 }
 
-/// The same, its row locked until the transaction ends.
+/// The same, its row locked until the transaction ends. Whoever takes [`lock_mode`] too takes that first.
 pub fn lock(tx: &mut Tx<'_>, id: MerchantId) -> Result<Option<Merchant>, StoreError> {
     tx.opt(&select(COLUMNS, "merchants WHERE id = ?1 /* for update */"), params![id], merchant)
 }

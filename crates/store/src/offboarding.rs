@@ -47,9 +47,7 @@ pub fn balances(tx: &mut Tx<'_>, merchant: MerchantId) -> Result<Vec<Blocker>, S
         |r| Ok((r.next()?, r.next()?, r.next()?)),
     )?;
     let held = rows.into_iter().filter(|(.., amount)| *amount != 0);
-    Ok(held
-        .map(|(kind, currency, amount)| Blocker::Balance { account: kind.as_str(), currency, amount })
-        .collect())
+    Ok(held.map(|(kind, currency, amount)| Blocker::Balance { account: kind, currency, amount }).collect())
 }
 
 /// Live payments of a merchant that may still take money. Reads all of them: for a read, never within the writer.

@@ -273,6 +273,7 @@ async fn ask(office: &Office, route: &Endpoint, sample: &Sample, key: &str) -> A
 /// What an organisation that leaves still does beside reading.
 const WINDING_UP: &[&str] = &[
     "POST /data-import-export/export",
+    "POST /transactions/{id}/mark-paid",
     "POST /transactions/{id}/refund",
     "POST /transactions/{id}/cancel",
     "POST /checkouts/{id}/expire",

@@ -45,7 +45,7 @@ testkit::on_both_engines! {
         let invited = root.post(&users, &json!({ "email": "root@example.com", "role": "admin" })).await.expect(201);
         let merchant = MerchantId::from_core(Core::parse_hex(&office.organization).expect("an id"));
         let scope = Scope { merchant, mode: Mode::Test };
-        let (_, rest) = app.engine.create_key(scope, KeyKind::Secret, String::new()).await.expect("a key");
+        let (rest_key, rest) = app.engine.create_key(scope, KeyKind::Secret, String::new()).await.expect("a key");
         let open = office.checkout(&json!({})).await.expect(200);
         let paid = office.checkout(&json!({})).await.expect(200);
         let paid = text(&office.pay(&paid, VISA).await.expect(200)["id"]);
@@ -76,6 +76,7 @@ testkit::on_both_engines! {
         refused(root.post("/auth/register", &json!({ "token": invited["token"] })).await, 403, "organization_offboarding");
         for refusal in [
             app.engine.create_key(scope, KeyKind::Secret, String::new()).await.map(|_| ()),
+            app.engine.rotate_key(rest_key.id, 0).await.map(|_| ()),
             app.engine.create_admin_key(Some(merchant), None, new_key()).await.map(|_| ()),
         ] {
             assert!(matches!(refusal, Err(engine::Error::Offboarding { closed: false, .. })), "{refusal:?}");
@@ -97,6 +98,10 @@ testkit::on_both_engines! {
         refused(as_system(&office, Method::POST, "/restore", &json!({})).await, 409, "organization_closed");
         let told = refused(root_in(&root, &office).post("/sites", &json!({ "name": "x" })).await, 403, "organization_closed");
         assert!(told.contains("for good"), "{told}");
+        for path in ["refund", "cancel"] {
+            let refusal = root_in(&root, &office).post(&format!("/transactions/{paid}/{path}"), &json!({})).await;
+            refused(refusal, 403, "organization_closed");
+        }
         refused(member.get("/sites").await, 404, "not_found");
         refused(office.get("/sites").await, 401, "unauthenticated");
         app.as_key(&rest, Method::GET, "/v2/balance", &[], None).await.expect(401);
@@ -158,13 +163,26 @@ testkit::on_both_engines! {
         post(3, again).await;
         assert_eq!(app.engine.close_offboarded().await.expect("looked at"), 0);
         assert_eq!(as_system(&office, Method::GET, "", &json!({})).await.expect(200)["status"], "offboarding");
-        // What can never be paid out is settled elsewhere, if the operator says so.
+        // What is in transit comes to its end, whatever is accepted.
+        let transit = draft(domain::ledger::JournalKind::RefundCreated)
+            .debit(domain::ledger::AccountKind::MerchantAvailable, 1)
+            .credit(domain::ledger::AccountKind::RefundTransit, 1);
+        let arrived = draft(domain::ledger::JournalKind::RefundFailed)
+            .debit(domain::ledger::AccountKind::RefundTransit, 1)
+            .credit(domain::ledger::AccountKind::MerchantAvailable, 1);
         as_system(&office, Method::POST, "/restore", &json!({})).await.expect(200);
+        post(4, transit).await;
         let accepting = json!({ "acceptBalances": true, "reason": "insolvent" });
+        let told = refused(as_system(&office, Method::POST, "/offboarding", &accepting).await, 409, "offboarding_blocked");
+        assert!(told.contains("refund_transit") && !told.contains("merchant_available"), "{told}");
+        post(5, arrived).await;
+        // What can never be paid out is settled elsewhere, if the operator says so.
         as_system(&office, Method::POST, "/offboarding", &accepting).await.expect(200);
         days_pass(&app).await;
         assert_eq!(app.engine.close_offboarded().await.expect("closed"), 1);
         let told = "SELECT COUNT(*) FROM audit_log WHERE detail LIKE '%insolvent%merchant_available holds 5 minor units of EUR%'";
+        assert_eq!(figure(&app, told).await, 1);
+        let told = "SELECT COUNT(*) FROM audit_log WHERE detail LIKE '%was closed%merchant_available holds 5 minor units of EUR%'";
         assert_eq!(figure(&app, told).await, 1);
     }
 

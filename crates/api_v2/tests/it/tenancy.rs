@@ -22,7 +22,8 @@ async fn charge_of(app: &TestApp, payment: &Value) -> String {
 }
 
 /// What an account that leaves still does beside reading.
-const WINDING_UP: &[&str] = &["/payment_intents/{id}/cancel", "/payouts/{id}/cancel", "/refunds"];
+const WINDING_UP: &[&str] =
+    &["/payment_intents/{id}/cancel", "/payment_intents/{id}/capture", "/payouts/{id}/cancel", "/refunds"];
 
 testkit::on_both_engines! {
     async fn an_account_that_leaves_is_read_and_wound_up(db) {

@@ -89,7 +89,7 @@ pub(super) const MESSAGES: Messages = Messages {
     submitted_title: "دفعتك في الطريق",
     submitted_text: "سيرسلها البنك إلى {merchant} خلال بضعة أيام. لا تدفع مرة أخرى.",
     awaited_title: "بانتظار دفعتك",
-    awaited_text: "سيؤكدها {merchant} عند وصول المال. لا تدفع هنا مرة أخرى.",
+    awaited_text: "سيؤكدها {merchant} عند وصول المال. لا تدفع في هذه الصفحة.",
     unavailable_title: "لا يمكن الدفع في الوقت الحالي",
     unavailable_text: "لا يقبل {merchant} أي دفعات الآن. لم يُخصم منك شيء.",
     already_title: "تم دفع هذا الطلب من قبل",

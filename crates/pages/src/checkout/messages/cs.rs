@@ -89,7 +89,7 @@ pub(super) const MESSAGES: Messages = Messages {
     submitted_title: "Vaše platba je na cestě",
     submitted_text: "Příjemce: {merchant}. Banka platbu odešle během několika dní. Neplaťte znovu.",
     awaited_title: "Čekáme na vaši platbu",
-    awaited_text: "Příjemce: {merchant}. Platbu potvrdí, jakmile peníze dorazí. Neplaťte zde znovu.",
+    awaited_text: "Příjemce: {merchant}. Platbu potvrdí, jakmile peníze dorazí. Neplaťte na této stránce.",
     unavailable_title: "Nyní nelze zaplatit",
     unavailable_text: "Příjemce: {merchant}. Momentálně nepřijímá platby. Nic vám nebylo strženo.",
     already_title: "Tato objednávka je již zaplacena",

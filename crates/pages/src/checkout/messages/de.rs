@@ -89,7 +89,7 @@ pub(super) const MESSAGES: Messages = Messages {
     submitted_title: "Ihre Zahlung ist unterwegs",
     submitted_text: "Ihre Bank überweist sie in den nächsten Tagen an {merchant}. Zahlen Sie nicht noch einmal.",
     awaited_title: "Wir warten auf Ihre Zahlung",
-    awaited_text: "{merchant} bestätigt sie, sobald das Geld eingegangen ist. Zahlen Sie hier nicht noch einmal.",
+    awaited_text: "{merchant} bestätigt sie, sobald das Geld eingegangen ist. Zahlen Sie nicht auf dieser Seite.",
     unavailable_title: "Sie können derzeit nicht zahlen",
     unavailable_text: "{merchant} nimmt zurzeit keine Zahlungen an. Ihnen wurde nichts berechnet.",
     already_title: "Diese Bestellung ist bereits bezahlt",

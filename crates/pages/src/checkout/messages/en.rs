@@ -89,7 +89,7 @@ pub(super) const MESSAGES: Messages = Messages {
     submitted_title: "Your payment is on its way",
     submitted_text: "Your bank will send it to {merchant} within a few days. Do not pay again.",
     awaited_title: "Waiting for your payment",
-    awaited_text: "{merchant} will confirm it when the money has arrived. Do not pay here again.",
+    awaited_text: "{merchant} will confirm it when the money has arrived. Do not pay on this page.",
     unavailable_title: "You cannot pay at the moment",
     unavailable_text: "{merchant} takes no payments now. You have not been charged.",
     already_title: "This order is already paid",

@@ -89,7 +89,7 @@ pub(super) const MESSAGES: Messages = Messages {
     submitted_title: "Su pago está en camino",
     submitted_text: "Su banco lo enviará a {merchant} en unos días. No pague otra vez.",
     awaited_title: "Esperamos su pago",
-    awaited_text: "{merchant} lo confirmará cuando llegue el dinero. No pague aquí otra vez.",
+    awaited_text: "{merchant} lo confirmará cuando llegue el dinero. No pague en esta página.",
     unavailable_title: "Ahora no es posible pagar",
     unavailable_text: "{merchant} no acepta pagos en este momento. No se le ha cobrado nada.",
     already_title: "Este pedido ya está pagado",

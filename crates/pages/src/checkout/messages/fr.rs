@@ -89,7 +89,7 @@ pub(super) const MESSAGES: Messages = Messages {
     submitted_title: "Votre paiement est en route",
     submitted_text: "Votre banque l’enverra à {merchant} dans les prochains jours. Ne payez pas une seconde fois.",
     awaited_title: "En attente de votre paiement",
-    awaited_text: "{merchant} le confirmera dès réception de l’argent. Ne payez pas une seconde fois ici.",
+    awaited_text: "{merchant} le confirmera dès réception de l’argent. Ne payez pas sur cette page.",
     unavailable_title: "Le paiement n’est pas possible pour le moment",
     unavailable_text: "{merchant} n’accepte aucun paiement actuellement. Vous n’avez pas été débité.",
     already_title: "Cette commande est déjà payée",

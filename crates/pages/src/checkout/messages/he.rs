@@ -89,7 +89,7 @@ pub(super) const MESSAGES: Messages = Messages {
     submitted_title: "התשלום בדרך",
     submitted_text: "הבנק יעביר אותו אל {merchant} בתוך כמה ימים. אין לשלם שוב.",
     awaited_title: "ממתינים לתשלום",
-    awaited_text: "{merchant} יאשר אותו כשהכסף יגיע. אין לשלם כאן שוב.",
+    awaited_text: "{merchant} יאשר אותו כשהכסף יגיע. אין לשלם בדף זה.",
     unavailable_title: "לא ניתן לשלם כרגע",
     unavailable_text: "{merchant} אינו מקבל תשלומים כעת. לא חויבת.",
     already_title: "ההזמנה כבר שולמה",

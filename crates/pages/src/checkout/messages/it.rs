@@ -89,7 +89,7 @@ pub(super) const MESSAGES: Messages = Messages {
     submitted_title: "Il Suo pagamento è in arrivo",
     submitted_text: "La Sua banca lo invierà a {merchant} entro qualche giorno. Non paghi di nuovo.",
     awaited_title: "In attesa del Suo pagamento",
-    awaited_text: "{merchant} lo confermerà quando il denaro sarà arrivato. Non paghi di nuovo qui.",
+    awaited_text: "{merchant} lo confermerà quando il denaro sarà arrivato. Non paghi su questa pagina.",
     unavailable_title: "Al momento non è possibile pagare",
     unavailable_text: "{merchant} ora non accetta pagamenti. Non Le è stato addebitato nulla.",
     already_title: "Questo ordine è già pagato",

@@ -89,7 +89,7 @@ pub(super) const MESSAGES: Messages = Messages {
     submitted_title: "Jūsu maksājums ir ceļā",
     submitted_text: "Saņēmējs: {merchant}. Banka to nosūtīs dažu dienu laikā. Nemaksājiet vēlreiz.",
     awaited_title: "Gaidām jūsu maksājumu",
-    awaited_text: "Saņēmējs: {merchant}. Maksājums tiks apstiprināts, kad nauda būs saņemta. Nemaksājiet šeit vēlreiz.",
+    awaited_text: "Saņēmējs: {merchant}. Maksājums tiks apstiprināts, kad nauda būs saņemta. Nemaksājiet šajā lapā.",
     unavailable_title: "Pašlaik nevar samaksāt",
     unavailable_text: "Saņēmējs: {merchant}. Pašlaik maksājumi netiek pieņemti. No jums nekas nav iekasēts.",
     already_title: "Šis pasūtījums jau ir apmaksāts",

@@ -89,7 +89,7 @@ pub(super) const MESSAGES: Messages = Messages {
     submitted_title: "Uw betaling is onderweg",
     submitted_text: "Uw bank stuurt deze binnen enkele dagen naar {merchant}. Betaal niet nog een keer.",
     awaited_title: "We wachten op uw betaling",
-    awaited_text: "{merchant} bevestigt deze zodra het geld er is. Betaal hier niet nog een keer.",
+    awaited_text: "{merchant} bevestigt deze zodra het geld er is. Betaal niet op deze pagina.",
     unavailable_title: "U kunt nu niet betalen",
     unavailable_text: "{merchant} neemt op dit moment geen betalingen aan. Er is niets afgeschreven.",
     already_title: "Deze bestelling is al betaald",

@@ -89,7 +89,7 @@ pub(super) const MESSAGES: Messages = Messages {
     submitted_title: "Płatność jest w drodze",
     submitted_text: "Odbiorca: {merchant}. Bank przekaże płatność w ciągu kilku dni. Nie płać ponownie.",
     awaited_title: "Czekamy na płatność",
-    awaited_text: "Odbiorca: {merchant}. Potwierdzi płatność, gdy pieniądze dotrą. Nie płać tutaj ponownie.",
+    awaited_text: "Odbiorca: {merchant}. Potwierdzi płatność, gdy pieniądze dotrą. Nie płać na tej stronie.",
     unavailable_title: "Teraz nie można zapłacić",
     unavailable_text: "Odbiorca: {merchant}. Obecnie nie przyjmuje płatności. Nic nie zostało pobrane.",
     already_title: "To zamówienie jest już opłacone",

@@ -89,7 +89,7 @@ pub(super) const MESSAGES: Messages = Messages {
     submitted_title: "O seu pagamento está a caminho",
     submitted_text: "O seu banco vai enviá-lo a {merchant} dentro de alguns dias. Não pague outra vez.",
     awaited_title: "A aguardar o seu pagamento",
-    awaited_text: "{merchant} vai confirmá-lo quando o dinheiro chegar. Não pague aqui outra vez.",
+    awaited_text: "{merchant} vai confirmá-lo quando o dinheiro chegar. Não pague nesta página.",
     unavailable_title: "Não é possível pagar neste momento",
     unavailable_text: "{merchant} não aceita pagamentos agora. Nada lhe foi cobrado.",
     already_title: "Esta encomenda já está paga",
