@@ -50,7 +50,7 @@ pub struct Checkout {
     pub scope: Scope,
     pub storefront: StorefrontId,
     pub customer: Option<CustomerId>,
-    /// The capability in the page's address: 122 random bits or more.
+    /// The capability in the page's address: 74 random bits or more.
     pub code: String,
     pub details: CheckoutDetails,
     /// Tries that the payer has.

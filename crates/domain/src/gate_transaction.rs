@@ -53,7 +53,7 @@ pub struct RecurringTerms {
 pub struct GateTransaction {
     /// Given by the store.
     pub number: i64,
-    /// Also the address of its page: 122 random bits.
+    /// Also the address of its page: version 7, with 74 random bits.
     pub uuid: String,
     pub scope: Scope,
     pub storefront: StorefrontId,

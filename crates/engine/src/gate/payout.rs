@@ -85,7 +85,7 @@ impl Engine {
         }
         let scope = storefront.scope;
         let cause = Cause::request(&new.request_id);
-        let customer = self.gate_payer(tx, &cause, scope, &new.payer)?.customer;
+        let customer = self.gate_payer(tx, &cause, scope, &new.payer)?;
         let begun = self.begin_unattended_payout(tx, scope, cause.clone(), facts, wanted);
         let mut transaction = GateTransaction {
             customer: Some(customer),

@@ -20,7 +20,7 @@ use domain::gate_operation::{GateOperation, OperationKind, OperationState};
 use domain::gate_transaction::{
     CODE_FEE, GateTransaction, RecurringTerms, TransactionKind, TransactionStatus,
 };
-use domain::id::{CustomerId, GateTokenId, StorefrontId, TypedId};
+use domain::id::{ClockId, CustomerId, GateTokenId, StorefrontId, TypedId};
 use domain::money::{MAX_AMOUNT, format_minor};
 use domain::payment::{CaptureMethod, Payment, PaymentDetails};
 use domain::payment_method::MethodKind;
@@ -29,7 +29,6 @@ use domain::storefront::{self, Storefront};
 use domain::time::{MICROS, Timestamp};
 use std::sync::Arc;
 use store::Tx;
-use store::gate_transactions::KnownPayer;
 
 /// Who pays, as the merchant's request says.
 #[derive(Clone, Debug, Default)]
@@ -39,6 +38,17 @@ pub struct Payer {
     pub phone: Option<String>,
     pub address: Address,
     pub language: Option<String>,
+}
+
+/// The customer behind a payer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FoundPayer {
+    pub customer: CustomerId,
+    pub clock: Option<ClockId>,
+    /// Whether the customer has its row.
+    stored: bool,
+    /// Whether it has its integer on Gate.
+    numbered: bool,
 }
 
 /// A signed request for a transaction: a payment page, a recurring agreement or a payout.
@@ -67,7 +77,8 @@ pub struct NewTransaction {
 
 impl Engine {
     /// Makes the transaction of a signed request: once, however often the request comes. One for which no fee
-    /// can be computed is written down as failed, with code 434.
+    /// can be computed is written down as failed, with code 434. What refuses a new request refuses a repetition too:
+    /// ask [`Engine::known_gate_transaction`] then.
     ///
     /// # Errors
     /// [`Error::NameTaken`] when another request has taken the `payment_id`; [`Error::Invalid`] for a callback
@@ -89,10 +100,6 @@ impl Engine {
                 } else {
                     TransactionKind::Purchase
                 };
-                let known = known_transaction(tx, storefront.id, kind, &new.payment_id, &new.digest)?;
-                if let Some(known) = known {
-                    return Ok(known);
-                }
                 engine.provider_of(tx, &settings, storefront.id)?;
                 let surcharge = storefront.surcharge_in(new.currency);
                 let total = new.amount.saturating_add(surcharge);
@@ -143,18 +150,17 @@ impl Engine {
     ) -> Result<GateTransaction, Error> {
         let scope = storefront.scope;
         let cause = Cause::request(&new.request_id);
-        let payer = self.gate_payer(tx, &cause, scope, &new.payer)?;
+        let payer = self.find_payer(tx, scope, &new.payer)?;
         let wanted = payment_of(new, payer.customer);
         let mut payment = new_payment(self, tx, scope, &wanted, storefront.id, payer.clock)?;
         payment.surcharge = storefront.surcharge_in(new.currency);
         payment.checkout = true;
         let mut transaction = self.new_transaction(storefront, new, TransactionKind::Purchase, &payment);
         transaction.customer = payment.customer;
-        let Some(number) = store::gate_transactions::insert(tx, &transaction)? else {
-            return Err(lost_race(tx));
-        };
-        transaction.number = number;
-        self.transaction_counts.made(transaction.storefront);
+        if let Some(earlier) = self.first_or_earlier(tx, &mut transaction)? {
+            return Ok(earlier);
+        }
+        self.admit_gate_payer(tx, &cause, scope, &new.payer, payer)?;
         store::payments::insert(tx, &payment)?;
         store::checkouts::insert(tx, &checkout_of(storefront, new, &payment, &transaction))?;
         let mut operation = blank_operation(&transaction, OperationKind::Sale, payment.total(), fee);
@@ -178,11 +184,11 @@ impl Engine {
         fee: Option<i64>,
     ) -> Result<GateTransaction, Error> {
         let cause = Cause::request(&new.request_id);
-        let customer = self.gate_payer(tx, &cause, storefront.scope, &new.payer)?.customer;
+        let payer = self.find_payer(tx, storefront.scope, &new.payer)?;
         let at = self.now();
         let expires_at = at.plus(storefront.request_expiration.saturating_mul(MICROS));
         let mut transaction = GateTransaction {
-            customer: Some(customer),
+            customer: Some(payer.customer),
             recurring: new.recurring.clone(),
             expires_at: fee.map(|_| expires_at),
             ..self.blank_transaction(storefront, new, kind, at)
@@ -196,28 +202,65 @@ impl Engine {
         };
         let mut operation = blank_operation(&transaction, operation_kind, total, fee.unwrap_or(0));
         domain::gate_operation::AWAITING_FIRST_PAYMENT.clone_into(&mut operation.state.message);
-        self.write_down(tx, &cause, &mut transaction, operation, failure)?;
+        if let Some(failure) = failure {
+            fail_at_once(&mut transaction, &mut operation, failure);
+        }
+        if let Some(earlier) = self.first_or_earlier(tx, &mut transaction)? {
+            return Ok(earlier);
+        }
+        self.admit_gate_payer(tx, &cause, storefront.scope, &new.payer, payer)?;
+        self.add_operation(tx, &cause, &transaction, operation)?;
         Ok(transaction)
     }
 
-    /// Stores a transaction that has one operation and moves nothing, and tells of it. `failure`: why it has
-    /// failed at once, as code, word and message.
+    /// Stores a transaction, which is the first write of its request, and gives it its number; or finds the one that
+    /// another request has made of this `payment_id`, having changed nothing.
+    fn first_or_earlier(
+        &self,
+        tx: &mut Tx<'_>,
+        transaction: &mut GateTransaction,
+    ) -> Result<Option<GateTransaction>, Error> {
+        let t = transaction;
+        if let Some(number) = store::gate_transactions::insert(tx, t)? {
+            t.number = number;
+            self.transaction_counts.made(t.storefront);
+            return Ok(None);
+        }
+        match known_transaction(tx, t.storefront, t.kind, &t.payment_id, &t.digest)? {
+            Some(earlier) => Ok(Some(earlier)),
+            None => {
+                Err(Error::Internal(format!("a transaction of the name {:?} is not there", t.payment_id)))
+            }
+        }
+    }
+
+    /// Stores the transaction of a payout with its one operation, and tells of it. `failure`: why it has failed at
+    /// once.
     pub(super) fn write_down(
         &self,
         tx: &mut Tx<'_>,
         cause: &Cause,
         transaction: &mut GateTransaction,
         mut operation: GateOperation,
-        failure: Option<(i64, &str, &str)>,
+        failure: Option<Failure>,
     ) -> Result<(), Error> {
-        if let Some((code, word, message)) = failure {
-            (transaction.status, transaction.expires_at) = (TransactionStatus::Failed, None);
-            (transaction.last_error_code, transaction.last_error_message) = (code, message.to_owned());
-            operation.state = OperationState::internal(code, word, message);
+        if let Some(failure) = failure {
+            fail_at_once(transaction, &mut operation, failure);
         }
         let number = store::gate_transactions::insert(tx, transaction)?;
         transaction.number = number.ok_or_else(|| lost_race(tx))?;
         self.transaction_counts.made(transaction.storefront);
+        self.add_operation(tx, cause, transaction, operation)
+    }
+
+    /// Stores the first operation of a transaction that has no payment, and tells of both.
+    fn add_operation(
+        &self,
+        tx: &mut Tx<'_>,
+        cause: &Cause,
+        transaction: &GateTransaction,
+        mut operation: GateOperation,
+    ) -> Result<(), Error> {
         operation.transaction_number = transaction.number;
         operation.number = store::gate_operations::insert(tx, &operation)?;
         self.tell_gate(tx, cause, transaction.clone(), vec![operation])
@@ -279,24 +322,64 @@ impl Engine {
         cause: &Cause,
         scope: Scope,
         payer: &Payer,
-    ) -> Result<KnownPayer, Error> {
-        let known = self.payer(tx, cause, scope, payer)?;
-        if !known.numbered {
-            store::gate_transactions::number_payer(tx, known.customer)?;
-        }
-        Ok(KnownPayer { numbered: true, ..known })
+    ) -> Result<CustomerId, Error> {
+        let found = self.find_payer(tx, scope, payer)?;
+        self.admit_gate_payer(tx, cause, scope, payer, found)?;
+        Ok(found.customer)
     }
 
-    /// The customer behind a payer's e-mail address: the oldest with it, or a new one.
+    /// The customer behind a payer's e-mail address.
     pub(crate) fn payer(
         &self,
         tx: &mut Tx<'_>,
         cause: &Cause,
         scope: Scope,
         payer: &Payer,
-    ) -> Result<KnownPayer, Error> {
-        if let Some(known) = store::gate_transactions::payer_by_email(tx, scope, &payer.email)? {
-            return Ok(known);
+    ) -> Result<FoundPayer, Error> {
+        let found = self.find_payer(tx, scope, payer)?;
+        self.admit_payer(tx, cause, scope, payer, found)?;
+        Ok(found)
+    }
+
+    /// The oldest customer with a payer's e-mail address, or the id of one that is still to be written.
+    fn find_payer(&self, tx: &mut Tx<'_>, scope: Scope, payer: &Payer) -> Result<FoundPayer, Error> {
+        Ok(match store::gate_transactions::payer_by_email(tx, scope, &payer.email)? {
+            Some(known) => FoundPayer {
+                customer: known.customer,
+                clock: known.clock,
+                stored: true,
+                numbered: known.numbered,
+            },
+            None => FoundPayer { customer: self.ids.next(), clock: None, stored: false, numbered: false },
+        })
+    }
+
+    /// Writes what of a payer on Gate is not there yet: the customer, and its integer.
+    fn admit_gate_payer(
+        &self,
+        tx: &mut Tx<'_>,
+        cause: &Cause,
+        scope: Scope,
+        payer: &Payer,
+        found: FoundPayer,
+    ) -> Result<(), Error> {
+        self.admit_payer(tx, cause, scope, payer, found)?;
+        if !found.numbered {
+            store::gate_transactions::number_payer(tx, found.customer)?;
+        }
+        Ok(())
+    }
+
+    fn admit_payer(
+        &self,
+        tx: &mut Tx<'_>,
+        cause: &Cause,
+        scope: Scope,
+        payer: &Payer,
+        found: FoundPayer,
+    ) -> Result<(), Error> {
+        if found.stored {
+            return Ok(());
         }
         let customer = Customer {
             email: Some(payer.email.clone()),
@@ -304,14 +387,26 @@ impl Engine {
             phone: payer.phone.clone(),
             address: Some(payer.address.clone()).filter(|a| *a != Address::default()),
             preferred_locales: payer.language.iter().cloned().collect(),
-            ..Customer::new(self.ids.next(), scope, self.now())
+            ..Customer::new(found.customer, scope, self.now())
         };
         store::customers::insert(tx, &customer)?;
         let (id, at) = (customer.id, customer.created_at);
         let snapshot = Snapshot { customer: Some(customer), ..Snapshot::default() };
-        self.emit(tx, scope, cause, at, snapshot, &[News::new(EventType::CustomerCreated, id.core())])?;
-        Ok(KnownPayer { customer: id, clock: None, numbered: false })
+        self.emit(tx, scope, cause, at, snapshot, &[News::new(EventType::CustomerCreated, id.core())])
     }
+}
+
+/// Why a transaction has failed at once: code, word and message.
+pub(super) type Failure = (i64, &'static str, &'static str);
+
+fn fail_at_once(
+    transaction: &mut GateTransaction,
+    operation: &mut GateOperation,
+    (code, word, message): Failure,
+) {
+    (transaction.status, transaction.expires_at) = (TransactionStatus::Failed, None);
+    (transaction.last_error_code, transaction.last_error_message) = (code, message.to_owned());
+    operation.state = OperationState::internal(code, word, message);
 }
 
 /// The fee of a purchase; `None` when there is no rule for it, or when it would leave the merchant less than

@@ -11,6 +11,7 @@ use crate::Kind;
 use crate::signer::{Order, PURCHASE, Signer};
 use anyhow::Result;
 use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -87,30 +88,59 @@ impl Seen {
     }
 }
 
-/// One create. The signing is the client's work and not the gateway's, but it is done on the same cores. Shops number
-/// their orders, so their payment_ids rise; keys of REST v2 are random, as its client libraries make them.
-async fn create(connection: &mut Connection, shop: &Signer, what: What, order: u64) -> Result<()> {
-    let name = random_name();
-    if what == What::Payments {
-        let answer =
-            connection.send(pattern::CREATE, &pattern::create_key(&name), Some(pattern::CREATE_FORM)).await?;
+/// Requests signed before a loop, for each second of it: more than any gateway on this machine takes.
+const SIGNED_A_SECOND: u64 = 10_000;
+
+/// Signed requests. Signing is the client's work and not the gateway's, and a shop has a machine of its own for it, so
+/// most are signed before the loop begins; a loop that has used them up signs its own.
+struct Shop {
+    signer: Signer,
+    what: What,
+    ready: RefCell<VecDeque<String>>,
+}
+
+impl Shop {
+    fn new(signer: Signer, what: What, time: Duration) -> Shop {
+        let shop = Shop { signer, what, ready: RefCell::default() };
+        if what != What::Payments {
+            let many = time.as_secs().saturating_mul(SIGNED_A_SECOND);
+            shop.ready.replace((0..many).map(|_| shop.sign()).collect());
+        }
+        shop
+    }
+
+    /// The next order. Shops number them, so their payment_ids rise.
+    fn sign(&self) -> String {
+        let order = ORDERS.fetch_add(1, Ordering::Relaxed);
+        let name = random_name();
+        let payer = match self.what {
+            What::NewPayers => name,
+            _ => (name.bytes().fold(0u64, |sum, b| sum * 31 % 1_000_003 + u64::from(b)) % KNOWN_PAYERS)
+                .to_string(),
+        };
+        self.signer.purchase(&Order {
+            payment_id: &format!("order-{order:09}"),
+            price: "99.00",
+            currency: "EUR",
+            email: &format!("{payer}@example.com"),
+            webhook: None,
+        })
+    }
+
+    fn next(&self) -> String {
+        self.ready.borrow_mut().pop_front().unwrap_or_else(|| self.sign())
+    }
+}
+
+/// One create. Keys of REST v2 are random, as its client libraries make them.
+async fn create(connection: &mut Connection, shop: &Shop) -> Result<()> {
+    if shop.what == What::Payments {
+        let key = pattern::create_key(&random_name());
+        let answer = connection.send(pattern::CREATE, &key, Some(pattern::CREATE_FORM)).await?;
         anyhow::ensure!(answer.status == 201, "{}: {}", answer.status, answer.body);
         return Ok(());
     }
-    let payer = match what {
-        What::NewPayers => name.clone(),
-        _ => {
-            (name.bytes().fold(0u64, |sum, b| sum * 31 % 1_000_003 + u64::from(b)) % KNOWN_PAYERS).to_string()
-        }
-    };
-    let order = Order {
-        payment_id: &format!("order-{order:09}"),
-        price: "99.00",
-        currency: "EUR",
-        email: &format!("{payer}@example.com"),
-        webhook: None,
-    };
-    let answer = connection.send_signed(PURCHASE, &shop.purchase(&order)).await?;
+    let answer = connection.send_signed(PURCHASE, &shop.next()).await?;
     anyhow::ensure!(answer.status == 200, "{}: {}", answer.status, answer.body);
     Ok(())
 }
@@ -124,17 +154,17 @@ async fn closed(
     into: &mut Seen,
 ) -> Result<()> {
     let seen = Rc::new(RefCell::new(Seen::default()));
+    let shop = Rc::new(Shop::new(gateway.shop.clone(), what, time));
     let before = gateway.usage()?;
     let start = Instant::now();
     let work = tokio::task::LocalSet::new();
     for _ in 0..clients {
-        let (seen, shop) = (seen.clone(), gateway.shop.clone());
+        let (seen, shop) = (seen.clone(), shop.clone());
         let mut connection = Connection::new(gateway.api, &gateway.key);
         work.spawn_local(async move {
             while start.elapsed() < time {
                 let asked = Instant::now();
-                let order = ORDERS.fetch_add(1, Ordering::Relaxed);
-                let made = create(&mut connection, &shop, what, order).await;
+                let made = create(&mut connection, &shop).await;
                 let failed = made.is_err();
                 note(&mut seen.borrow_mut(), made, asked.elapsed());
                 if failed {
