@@ -60,6 +60,7 @@ const WINDING_UP: &[(&str, &str)] = &[
     ("POST", "/organizations/{orgId}/api-keys/{id}/revoke"),
     ("DELETE", "/organizations/{orgId}/api-keys/{id}"),
     ("DELETE", "/organizations/{orgId}/users/{userId}"),
+    ("DELETE", "/clients/{id}"),
 ];
 
 /// Which of the two backends.

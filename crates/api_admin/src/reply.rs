@@ -43,6 +43,7 @@ fn done(views: &mut Views<'_, '_>, urls: &Urls, spec: &ReplySpec, view: &View) -
         | View::Customer(_)
         | View::PaymentMethod(_)
         | View::Endpoint(_)
+        | View::CustomerErased(_)
         | View::EndpointDeleted(_)
         | View::Event(_)
         | View::Clock(_)

@@ -58,9 +58,15 @@ pub fn root_router(app: App) -> Router {
         .with_state(app)
 }
 
-/// What may still be done for an account that leaves, beside reading: money given back, and open things ended.
-const WINDING_UP: &[&str] =
-    &["/payment_intents/{id}/cancel", "/payment_intents/{id}/capture", "/payouts/{id}/cancel", "/refunds"];
+/// What may still be done for an account that leaves, beside reading: money given back, open things ended, and people
+/// forgotten.
+const WINDING_UP: &[(&str, &str)] = &[
+    ("POST", "/payment_intents/{id}/cancel"),
+    ("POST", "/payment_intents/{id}/capture"),
+    ("POST", "/payouts/{id}/cancel"),
+    ("POST", "/refunds"),
+    ("DELETE", "/customers/{id}"),
+];
 
 /// A layer around everything on a listener of this surface, inside `web::middleware::wrap`: until it is
 /// known who asks, the limits are those of the address.
@@ -360,7 +366,7 @@ impl Exchange<'_> {
         if self.endpoint.method == "GET" {
             return Ok(());
         }
-        if WINDING_UP.contains(&self.endpoint.path) {
+        if WINDING_UP.contains(&(self.endpoint.method, self.endpoint.path)) {
             return Ok(self.app.engine.require_not_closed(self.caller.scope).await?);
         }
         Ok(self.app.engine.require_open(self.caller.scope).await?)

@@ -167,7 +167,7 @@ fn load(views: &mut Views<'_, '_>, urls: &Urls, target: Object, id: &str) -> Res
             None => None,
         },
         Object::Customer => match CustomerId::parse(id) {
-            Some(id) => views.customer(id)?.map(|v| render::customer(&v)),
+            Some(id) => views.customer_or_erased(id)?.map(|v| render::customer_or_erased(&v)),
             None => None,
         },
         Object::BalanceTransaction => match JournalId::parse(id) {

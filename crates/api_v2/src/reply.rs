@@ -39,7 +39,8 @@ fn root(view: &View) -> Object {
         View::Payout(_) => Object::Payout,
         View::Customer(_) => Object::Customer,
         View::PaymentMethod(_) => Object::PaymentMethod,
-        View::Endpoint(_)
+        View::CustomerErased(_)
+        | View::Endpoint(_)
         | View::EndpointDeleted(_)
         | View::Event(_)
         | View::Clock(_)

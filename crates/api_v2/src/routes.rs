@@ -76,6 +76,7 @@ pub static ROUTES: &[Endpoint] = routes![
     "GET" "/customers" Secret => customers::list;
     "GET" "/customers/{id}" Secret => customers::retrieve;
     "POST" "/customers/{id}" Secret => customers::update;
+    "DELETE" "/customers/{id}" Secret => customers::erase;
     "GET" "/customers/{id}/payment_methods" Secret => payment_methods::list_of_customer;
     "GET" "/customers/{id}/payment_methods/{payment_method}" Secret => payment_methods::retrieve_of_customer;
     "POST" "/webhook_endpoints" Secret => webhook_endpoints::create;

@@ -34,6 +34,7 @@ text_enum! {
         PaymentMethodUpdated = "payment_method.updated",
         CustomerCreated = "customer.created",
         CustomerUpdated = "customer.updated",
+        CustomerDeleted = "customer.deleted",
         BalanceAvailable = "balance.available",
         GateTransactionUpdated = "gate.transaction.updated",
         GateOperationUpdated = "gate.operation.updated",

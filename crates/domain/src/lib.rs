@@ -16,6 +16,7 @@ pub mod client;
 pub mod currency;
 pub mod customer;
 pub mod date;
+pub mod erasure;
 pub mod event;
 pub mod export;
 pub mod fee;

@@ -1,6 +1,7 @@
 //! Clients: customers as an organisation deals with them over the Admin API.
 
 use crate::call::{By, Call, Reply};
+use crate::emit::Cause;
 use crate::error::Error;
 use crate::view::{ClientView, View};
 use crate::{Engine, site_checkouts};
@@ -185,22 +186,16 @@ impl Engine {
         Ok(page_of(self.store.read(search).await?))
     }
 
-    /// Takes a client away from every surface, with its saved methods. What its payments wrote down stays with them.
+    /// Erases a client, as [`Engine::erase_customer`] does.
     pub async fn delete_client(&self, scope: Scope, by: By, id: CustomerId) -> Result<(), Error> {
         let engine = self.clone();
         self.store
             .write(move |tx| {
-                store::customers::lock(tx, scope, id)?.ok_or_else(|| missing(id))?;
-                store::clients::delete(tx, id, engine.now())?;
-                let of = (Some(scope.merchant), Some(scope.mode));
-                engine.audit_by(
-                    tx,
-                    &by,
-                    AuditKind::ObjectDeleted,
-                    of,
-                    id.0.hex(),
-                    "the client and its saved methods",
-                )
+                if store::customers::lock(tx, scope, id)?.is_none() {
+                    return Err(missing(id));
+                }
+                let cause = Cause::request(&by.request);
+                engine.begin_erasure(tx, scope, &cause, &by, id).map(|_| ())
             })
             .await
     }

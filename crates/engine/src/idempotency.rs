@@ -87,6 +87,24 @@ impl Engine {
         Ok(reply)
     }
 
+    /// Rewrites the stored reply of a key, if it has one.
+    pub(crate) fn rewrite_reply(
+        &self,
+        tx: &mut Tx<'_>,
+        scope: Scope,
+        key: &str,
+        edit: impl Fn(&str) -> String,
+    ) -> Result<(), Error> {
+        let Some((_, sealed)) = store::idempotency::find(tx, scope, key)?.and_then(|known| known.reply)
+        else {
+            return Ok(());
+        };
+        let body = self.vault.open(&context(scope, key), &sealed)?;
+        let body = edit(&String::from_utf8_lossy(&body));
+        let sealed = self.vault.seal(&context(scope, key), body.as_bytes())?;
+        Ok(store::erasures::set_reply(tx, scope, key, &sealed)?)
+    }
+
     fn insert_key(&self, tx: &mut Tx<'_>, new: &NewKey, reply: Option<(i64, &[u8])>) -> Result<(), Error> {
         let expired_before = self.now().plus(-IDEMPOTENCY_KEPT_US);
         Ok(store::idempotency::insert(tx, new, reply, expired_before)?)

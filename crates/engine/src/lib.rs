@@ -14,6 +14,7 @@ pub mod checkouts;
 pub mod clients;
 pub mod customers;
 mod emit;
+mod erasures;
 pub mod error;
 pub mod events;
 pub mod exports;

@@ -86,6 +86,9 @@ impl Engine {
     }
 
     async fn run_job(&self, job: Job) -> Result<(), Error> {
+        if job.kind == JobKind::EraseCustomer {
+            return self.run_erasure(&job).await;
+        }
         self.carry_out(move |engine, tx| engine.question(tx, &job)).await.map(|_| ())
     }
 
@@ -97,6 +100,7 @@ impl Engine {
             JobKind::ReconcileRefund => self.about_refund(tx, job)?,
             JobKind::ReconcilePayout => self.about_payout(tx, job)?,
             JobKind::ReverseAttempt => self.about_reversal(tx, job)?,
+            JobKind::EraseCustomer => None,
         };
         let Some((connector, order, subject)) = question else {
             store::jobs::delete(tx, job.id)?;

@@ -96,6 +96,14 @@ pub struct SiteCheckoutView {
     pub attempts: Vec<AttemptId>,
 }
 
+/// A customer, or that there was one.
+#[derive(Clone, Debug)]
+#[allow(clippy::large_enum_variant, reason = "one a request, and the large variant is the common one")]
+pub enum KnownCustomer {
+    Present(Customer),
+    Erased(domain::id::CustomerId),
+}
+
 /// A customer as the Admin API shows it.
 #[derive(Clone, Debug)]
 pub struct ClientView {
@@ -189,6 +197,7 @@ pub enum View {
     Refund(Refund),
     Payout(Payout),
     Customer(Customer),
+    CustomerErased(domain::id::CustomerId),
     PaymentMethod(PaymentMethod),
     Endpoint(EndpointView),
     EndpointDeleted(domain::id::WebhookEndpointId),

@@ -3,7 +3,8 @@
 use crate::Engine;
 use crate::error::Error;
 use crate::view::{
-    ChargeView, DeliveryView, EventView, PaymentView, SiteTransactionView, Snapshot, payment_view,
+    ChargeView, DeliveryView, EventView, KnownCustomer, PaymentView, SiteTransactionView, Snapshot,
+    payment_view,
 };
 use domain::balance::{BalanceTransaction, CurrencyBalance};
 use domain::customer::Customer;
@@ -56,6 +57,14 @@ impl<'a, 't> Views<'a, 't> {
 
     pub fn customer(&mut self, id: CustomerId) -> Result<Option<Customer>, Error> {
         Ok(store::customers::get(self.tx, self.scope, id)?)
+    }
+
+    pub fn customer_or_erased(&mut self, id: CustomerId) -> Result<Option<KnownCustomer>, Error> {
+        if let Some(customer) = self.customer(id)? {
+            return Ok(Some(KnownCustomer::Present(customer)));
+        }
+        let erased = store::erasures::is_erased(self.tx, self.scope, id)?;
+        Ok(erased.then_some(KnownCustomer::Erased(id)))
     }
 
     pub fn payment_method(&mut self, id: PaymentMethodId) -> Result<Option<PaymentMethod>, Error> {

@@ -114,19 +114,3 @@ pub fn lifetime_value(tx: &mut Tx<'_>, id: CustomerId) -> Result<Vec<(Currency, 
         |r| Ok((r.next()?, r.next()?)),
     )
 }
-
-/// Takes a client away from every surface: its own facts are overwritten, its saved methods can no longer be used.
-/// Payments keep the id. The caller holds the row lock.
-pub fn delete(tx: &mut Tx<'_>, id: CustomerId, now: Timestamp) -> Result<(), StoreError> {
-    tx.execute(
-        "UPDATE customers SET deleted = 1, email = NULL, name = NULL, phone = NULL, description = NULL, \
-         address = NULL, shipping = NULL, preferred_locales = '[]', default_payment_method = NULL, metadata = '[]', \
-         client = '{}', updated_at = ?1 WHERE id = ?2",
-        params![now, id],
-    )?;
-    tx.execute(
-        "UPDATE payment_methods SET used_up = 1, customer = NULL, billing = '{}', metadata = '[]' WHERE customer = ?1",
-        params![id],
-    )?;
-    Ok(())
-}

@@ -17,6 +17,8 @@ text_enum! {
         ReconcilePayout = "reconcile_payout",
         /// Undoes a charge whose approval came after its payment had been given up.
         ReverseAttempt = "reverse_attempt",
+        /// Goes through what is stored about a customer that is erased. Asks nobody.
+        EraseCustomer = "erase_customer",
     }
 }
 

@@ -15,6 +15,7 @@ pub mod challenges;
 pub mod checkouts;
 pub mod clients;
 pub mod customers;
+pub mod erasures;
 pub mod error;
 pub mod events;
 pub mod exports;
@@ -133,6 +134,20 @@ impl Store {
     /// Whether this is the embedded engine: one process owns the file.
     pub fn is_embedded(&self) -> bool {
         matches!(*self.backend, Backend::Sqlite(_))
+    }
+
+    /// Empties the embedded engine's log, in which overwritten rows stay readable until it is reused. Waits for open
+    /// transactions. On PostgreSQL that is the server's affair: its vacuum, and how long it keeps its log.
+    pub async fn shed_log(&self) -> Result<(), StoreError> {
+        let path = match &*self.backend {
+            Backend::Sqlite(db) => db.path.clone(),
+            Backend::Postgres(_) => return Ok(()),
+        };
+        let (done, outcome) = tokio::sync::oneshot::channel();
+        sqlite::spawn("store-log", move || {
+            let _ = done.send(sqlite::shed_log(&path));
+        })?;
+        outcome.await.map_err(|_| closed())?
     }
 
     /// Bells that commits ring for the workers.

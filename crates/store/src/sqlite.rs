@@ -49,6 +49,7 @@ fn watch(conn: &mut rusqlite::Connection) -> Result<(), StoreError> {
 }
 
 pub(crate) struct Sqlite {
+    pub path: PathBuf,
     pub writer: mpsc::Sender<Box<dyn Job>>,
     pub readers: std_mpsc::Sender<Box<dyn Job>>,
     pub threads: Mutex<Vec<std::thread::JoinHandle<()>>>,
@@ -97,8 +98,24 @@ impl Sqlite {
             let reads = reads.clone();
             threads.push(spawn(&format!("store-reader-{i}"), move || read_loop(&conn, &reads, READ_TIME))?);
         }
-        Ok(Sqlite { writer, readers, threads: Mutex::new(threads) })
+        Ok(Sqlite { path, writer, readers, threads: Mutex::new(threads) })
     }
+}
+
+/// How often emptying the log is tried: a reader that holds an old view of the database is in its way.
+const SHED_TRIES: u32 = 10;
+
+/// Copies the log into the file and cuts it to nothing.
+pub(crate) fn shed_log(path: &Path) -> Result<(), StoreError> {
+    let conn = open(path, true)?;
+    for attempt in 1..=SHED_TRIES {
+        let busy: i64 = conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
+        if busy == 0 {
+            return Ok(());
+        }
+        std::thread::sleep(Duration::from_millis(50) * attempt);
+    }
+    Err(StoreError::Unavailable("the log is in use".to_owned()))
 }
 
 pub(crate) fn spawn(

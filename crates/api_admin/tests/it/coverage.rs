@@ -280,6 +280,7 @@ const WINDING_UP: &[&str] = &[
     "POST /organizations/{orgId}/api-keys/{id}/revoke",
     "DELETE /organizations/{orgId}/api-keys/{id}",
     "DELETE /organizations/{orgId}/users/{userId}",
+    "DELETE /clients/{id}",
 ];
 
 /// A scope that a route does not ask for.

@@ -1,4 +1,4 @@
-//! C1–C3, C5: customers.
+//! C1–C5: customers.
 
 use super::shared;
 use crate::error::ApiError;
@@ -9,6 +9,7 @@ use crate::request::{Answer, Request, expand_paths, optional_reference, page_que
 use domain::customer::Customer;
 use domain::id::{ClockId, CustomerId, PaymentMethodId};
 use engine::customers::CustomerChanges;
+use engine::view::KnownCustomer;
 use web::params::Reader;
 
 const WITHOUT_EFFECT: &[&str] =
@@ -55,8 +56,8 @@ pub async fn retrieve(request: Request) -> Result<Answer, ApiError> {
     let mut r = request.params.reader();
     let expand = expand_paths(&mut r, Object::Customer, Where::Get)?;
     r.finish()?;
-    let render = |_: &web::Urls, c: &Customer| render::customer(c);
-    request.show(Object::Customer, expand, move |v| v.customer(id), render, "customer").await
+    let render = |_: &web::Urls, c: &KnownCustomer| render::customer_or_erased(c);
+    request.show(Object::Customer, expand, move |v| v.customer_or_erased(id), render, "customer").await
 }
 
 pub async fn update(request: Request) -> Result<Answer, ApiError> {
@@ -68,6 +69,13 @@ pub async fn update(request: Request) -> Result<Answer, ApiError> {
     r.finish()?;
     let call = request.call(ReplyKind::default(), expand);
     Ok(request.engine().update_customer(&call, id, changes, metadata).await?.into())
+}
+
+pub async fn erase(request: Request) -> Result<Answer, ApiError> {
+    let id = request.id::<CustomerId>(0, "customer")?;
+    request.params.reader().finish()?;
+    let call = request.call(ReplyKind::default(), Vec::new());
+    Ok(request.engine().erase_customer(&call, id).await?.into())
 }
 
 pub async fn list(request: Request) -> Result<Answer, ApiError> {

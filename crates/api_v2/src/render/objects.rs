@@ -2,12 +2,12 @@ use super::{API_VERSION, address, metadata, money, shipping};
 use domain::card_testing::CardTestingAlert;
 use domain::customer::Customer;
 use domain::event::EventType;
-use domain::id::{ClockId, WebhookEndpointId};
+use domain::id::{ClockId, CustomerId, WebhookEndpointId};
 use domain::off_platform::OffPlatformFacts;
 use domain::payment_method::{CardFacts, MethodFacts, PaymentMethod};
 use domain::test_clock::TestClock;
 use domain::webhook::WebhookEndpoint;
-use engine::view::{Balance, ChargeView, DeliveryView, EventView, Snapshot};
+use engine::view::{Balance, ChargeView, DeliveryView, EventView, KnownCustomer, Snapshot};
 use serde_json::{Value, json};
 use web::Urls;
 
@@ -138,6 +138,18 @@ pub fn webhook_endpoint(e: &WebhookEndpoint, secret: Option<&str>) -> Value {
     object
 }
 
+pub fn customer_or_erased(known: &KnownCustomer) -> Value {
+    match known {
+        KnownCustomer::Present(c) => customer(c),
+        KnownCustomer::Erased(id) => customer_erased(*id),
+    }
+}
+
+/// All that is left to show of an erased customer.
+pub fn customer_erased(id: CustomerId) -> Value {
+    json!({ "id": id.to_string(), "object": "customer", "deleted": true })
+}
+
 pub fn endpoint_deleted(id: WebhookEndpointId) -> Value {
     json!({ "id": id.to_string(), "object": "webhook_endpoint", "deleted": true })
 }
@@ -255,6 +267,7 @@ fn event_object(urls: &Urls, event_type: EventType, s: &Snapshot, livemode: bool
             s.method.as_ref().map(payment_method)
         }
         T::CustomerCreated | T::CustomerUpdated => s.customer.as_ref().map(customer),
+        T::CustomerDeleted => s.customer.as_ref().map(|c| customer_erased(c.id)),
         T::BalanceAvailable => s.balances.as_ref().map(|b| balance_snapshot(b, livemode)),
         T::AccountCardTestingSuspected => s.alert.as_ref().map(|a| card_testing_alert(a, livemode)),
         // Never shown on this surface; see `EventType::of_other_surface`.

@@ -12,6 +12,7 @@ use testkit::{Answer, TestApp, form_body};
 /// One object of each kind, and more where a request uses its object up.
 struct Fixtures {
     customer: String,
+    customer_to_erase: String,
     attached: String,
     to_attach: String,
     to_detach: String,
@@ -101,6 +102,7 @@ impl Fixtures {
             clock_to_delete: clock().await,
             endpoint,
             endpoint_to_delete,
+            customer_to_erase: id(&app.post("/v2/customers", &[]).await.expect(201)),
             customer,
         }
     }
@@ -172,6 +174,7 @@ fn sample(f: &Fixtures, route: &Endpoint) -> Option<Sample> {
         ("GET", "/customers") => at(&[], Empty, &[("email", "a@example.com")]),
         ("GET", "/customers/{id}") => at(&[&f.customer], Hidden, &[]),
         ("POST", "/customers/{id}") => at(&[&f.customer], Hidden, &[("name", "B")]),
+        ("DELETE", "/customers/{id}") => at(&[&f.customer_to_erase], Hidden, &[]),
         ("GET", "/customers/{id}/payment_methods") => at(&[&f.customer], Hidden, &[]),
         ("GET", "/customers/{id}/payment_methods/{payment_method}") => {
             at(&[&f.customer, &f.attached], Hidden, &[])

@@ -2,11 +2,12 @@
 //! in an answer.
 
 use crate::support::{
-    FORM, JSON, Logs, Refused, assert_refused, assert_same_rows, bad_form, id, request, rows, send,
+    FORM, JSON, Logs, Refused, assert_nowhere, assert_refused, assert_same_rows, bad_form, id, request, rows,
+    send,
 };
 use api_v2::routes::ROUTES;
 use axum::http::Request;
-use testkit::{Db, Kind, TestApp, form_body};
+use testkit::{TestApp, form_body};
 
 /// Valid by its check digit, and of nobody.
 const CARD: &str = "4539148803436467";
@@ -18,39 +19,6 @@ const WEBHOOK_SECRET: &str = "whsec_CanaryOfAWebhookSecret0123456789";
 const TOKEN: &str = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJjYW5hcnkifQ.c2lnbmF0dXJlb2ZhY2FuYXJ5";
 /// Refused for its length, so it is told from other digits.
 const CODE: &str = "7391739173917";
-
-/// Every form of a text that may lie in a file.
-fn spellings(text: &str) -> Vec<String> {
-    let hex: String = text.bytes().map(|b| format!("{b:02x}")).collect();
-    vec![text.to_owned(), text.chars().rev().collect(), hex.to_uppercase(), hex]
-}
-
-/// Panics if any of `secrets` is in the database, in its files or in the log.
-async fn assert_nowhere(db: &Db, app: &TestApp, logs: &Logs, secrets: &[String]) {
-    let log = logs.text();
-    let tables = format!("{:?}", rows(app).await);
-    let mut files = Vec::new();
-    if db.kind == Kind::Sqlite {
-        for entry in std::fs::read_dir(db.dir()).expect("a directory") {
-            let path = entry.expect("an entry").path();
-            files.push((path.display().to_string(), std::fs::read(&path).expect("a file")));
-        }
-        assert!(
-            files.iter().any(|(name, bytes)| name.ends_with("-wal") && !bytes.is_empty()),
-            "the log of writes is searched too"
-        );
-    }
-    for secret in secrets {
-        for text in spellings(secret) {
-            assert!(!log.contains(&text), "{secret} is in the log");
-            assert!(!tables.contains(&text), "{secret} is in a table");
-            for (name, bytes) in &files {
-                let found = bytes.windows(text.len()).any(|window| window == text.as_bytes());
-                assert!(!found, "{secret} is in {name}");
-            }
-        }
-    }
-}
 
 fn text_fields(value: &str) -> Vec<Vec<(String, String)>> {
     let names = [

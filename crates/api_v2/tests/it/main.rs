@@ -7,6 +7,7 @@ mod confirm;
 mod coverage;
 mod cross_origin;
 mod envelope;
+mod erasure;
 mod expand;
 mod figures;
 mod idempotency;

@@ -9,7 +9,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use store::{StoreError, Tx};
-use testkit::{Answer, TestApp};
+use testkit::{Answer, Db, Kind, TestApp};
 use tracing_subscriber::EnvFilter;
 
 /// The id of an object.
@@ -218,5 +218,35 @@ impl Write for Logs {
 
     fn flush(&mut self) -> std::io::Result<()> {
         Ok(())
+    }
+}
+
+/// Every form of a text that may lie in a file.
+fn spellings(text: &str) -> Vec<String> {
+    let hex: String = text.bytes().map(|b| format!("{b:02x}")).collect();
+    vec![text.to_owned(), text.chars().rev().collect(), hex.to_uppercase(), hex]
+}
+
+/// Panics if any of `secrets` is in the database, in its files or in the log.
+pub async fn assert_nowhere(db: &Db, app: &TestApp, logs: &Logs, secrets: &[String]) {
+    let log = logs.text();
+    let tables = format!("{:?}", rows(app).await);
+    let mut files = Vec::new();
+    if db.kind == Kind::Sqlite {
+        for entry in std::fs::read_dir(db.dir()).expect("a directory") {
+            let path = entry.expect("an entry").path();
+            files.push((path.display().to_string(), std::fs::read(&path).expect("a file")));
+        }
+        assert!(files.iter().any(|(name, _)| name.ends_with("-wal")), "the log of writes is searched too");
+    }
+    for secret in secrets {
+        for text in spellings(secret) {
+            assert!(!log.contains(&text), "{secret} is in the log");
+            assert!(!tables.contains(&text), "{secret} is in a table");
+            for (name, bytes) in &files {
+                let found = bytes.windows(text.len()).any(|window| window == text.as_bytes());
+                assert!(!found, "{secret} is in {name}");
+            }
+        }
     }
 }

@@ -1,0 +1,15 @@
+-- Customers that are being erased, or were. texts: sealed; by what the person is known, until nothing is left to look
+-- through. payment, payment_at: the last payment that was looked through.
+CREATE TABLE erasures (
+    customer BYTEA PRIMARY KEY,
+    merchant BYTEA NOT NULL,
+    live BIGINT NOT NULL CHECK (live IN (0, 1)),
+    texts BYTEA,
+    payment BYTEA,
+    payment_at BIGINT,
+    begun_at BIGINT NOT NULL,
+    ended_at BIGINT
+);
+
+-- What of Gate has a payer and no payment by which it could be found.
+CREATE INDEX gate_transactions_by_payer ON gate_transactions (customer) WHERE payment IS NULL;
