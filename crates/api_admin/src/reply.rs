@@ -44,6 +44,8 @@ fn done(views: &mut Views<'_, '_>, urls: &Urls, spec: &ReplySpec, view: &View) -
         | View::PaymentMethod(_)
         | View::Endpoint(_)
         | View::CustomerErased(_)
+        | View::BankAccount(_)
+        | View::BankAccountDeleted(_)
         | View::EndpointDeleted(_)
         | View::Event(_)
         | View::Clock(_)

@@ -63,7 +63,9 @@ pub fn root_router(app: App) -> Router {
 const WINDING_UP: &[(&str, &str)] = &[
     ("POST", "/payment_intents/{id}/cancel"),
     ("POST", "/payment_intents/{id}/capture"),
+    ("POST", "/payouts"),
     ("POST", "/payouts/{id}/cancel"),
+    ("POST", "/bank_accounts"),
     ("POST", "/refunds"),
     ("DELETE", "/customers/{id}"),
 ];

@@ -6,7 +6,8 @@
 use crate::error::ApiError;
 use crate::render;
 use domain::id::{
-    AttemptId, ClockId, CustomerId, JournalId, PaymentId, PaymentMethodId, PayoutId, RefundId, TypedId,
+    AttemptId, BankAccountId, ClockId, CustomerId, JournalId, PaymentId, PaymentMethodId, PayoutId, RefundId,
+    TypedId,
 };
 use domain::limits::{EXPAND_DEPTH, EXPAND_PATHS_GET, EXPAND_PATHS_POST};
 use engine::{Error, Views};
@@ -27,6 +28,7 @@ pub enum Object {
     /// A charge, a refund or a payout.
     Source,
     Clock,
+    BankAccount,
     /// Nothing below it can be expanded.
     Plain,
 }
@@ -46,6 +48,7 @@ fn field(object: Object, name: &str) -> Option<Object> {
         (O::PaymentMethod, "customer") => O::Customer,
         (O::Customer, "test_clock") => O::Clock,
         (O::Customer, "invoice_settings.default_payment_method") => O::PaymentMethod,
+        (O::Payout | O::Source, "destination") => O::BankAccount,
         (O::BalanceTransaction, "source") => O::Source,
         _ => return None,
     };
@@ -176,6 +179,10 @@ fn load(views: &mut Views<'_, '_>, urls: &Urls, target: Object, id: &str) -> Res
         },
         Object::Clock => match ClockId::parse(id) {
             Some(id) => views.clock(id)?.map(|v| render::clock(&v)),
+            None => None,
+        },
+        Object::BankAccount => match BankAccountId::parse(id) {
+            Some(id) => views.bank_account(id)?.map(|v| render::bank_account(&v)),
             None => None,
         },
         Object::Plain => None,

@@ -40,6 +40,8 @@ fn root(view: &View) -> Object {
         View::Customer(_) => Object::Customer,
         View::PaymentMethod(_) => Object::PaymentMethod,
         View::CustomerErased(_)
+        | View::BankAccount(_)
+        | View::BankAccountDeleted(_)
         | View::Endpoint(_)
         | View::EndpointDeleted(_)
         | View::Event(_)

@@ -2,8 +2,8 @@
 
 use crate::error::ApiError;
 use crate::handlers::{
-    balance, charges, customers, events, payment_intents, payment_methods, payouts, refunds, test_helpers,
-    webhook_endpoints,
+    balance, bank_accounts, charges, customers, events, payment_intents, payment_methods, payouts, refunds,
+    test_helpers, webhook_endpoints,
 };
 use crate::request::{Answer, Request};
 use std::future::Future;
@@ -69,9 +69,16 @@ pub static ROUTES: &[Endpoint] = routes![
     "GET" "/refunds" Secret => refunds::list;
     "GET" "/refunds/{id}" Secret => refunds::retrieve;
     "POST" "/refunds/{id}" Secret => refunds::update;
+    "POST" "/payouts" Secret => payouts::create;
     "GET" "/payouts" Secret => payouts::list;
     "GET" "/payouts/{id}" Secret => payouts::retrieve;
+    "POST" "/payouts/{id}" Secret => payouts::update;
     "POST" "/payouts/{id}/cancel" Secret => payouts::cancel;
+    "POST" "/bank_accounts" Secret => bank_accounts::create;
+    "GET" "/bank_accounts" Secret => bank_accounts::list;
+    "GET" "/bank_accounts/{id}" Secret => bank_accounts::retrieve;
+    "POST" "/bank_accounts/{id}" Secret => bank_accounts::update;
+    "DELETE" "/bank_accounts/{id}" Secret => bank_accounts::delete;
     "POST" "/customers" Secret => customers::create;
     "GET" "/customers" Secret => customers::list;
     "GET" "/customers/{id}" Secret => customers::retrieve;

@@ -161,6 +161,7 @@ typed_ids! {
     CustomerId = "cus";
     RefundId = "re";
     PayoutId = "po";
+    BankAccountId = "ba";
     EventId = "evt";
     SnapshotId = "snap";
     WebhookEndpointId = "we";

@@ -9,6 +9,7 @@ pub mod attempt;
 pub mod audit;
 pub mod balance;
 pub mod bank;
+pub mod bank_account;
 pub mod card;
 pub mod card_testing;
 pub mod checkout;

@@ -1,5 +1,7 @@
 //! Every bound of the product that is not a setting, in one place.
 
+/// Bank accounts of one merchant in one mode.
+pub const BANK_ACCOUNTS: usize = 50;
 /// Webhook endpoints of one merchant in one mode.
 pub const WEBHOOK_ENDPOINTS: usize = 16;
 /// Event types that one endpoint may list.

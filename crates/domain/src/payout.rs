@@ -4,7 +4,7 @@ use crate::Metadata;
 use crate::bank::{Iban, IbanError};
 use crate::card::contains_card_number;
 use crate::currency::Currency;
-use crate::id::{ClockId, JournalId, PayoutId, ProviderId, StorefrontId};
+use crate::id::{BankAccountId, ClockId, JournalId, PayoutId, ProviderId, StorefrontId};
 use crate::money::MAX_AMOUNT;
 use crate::outcome::PayoutOutcome;
 use crate::scope::Scope;
@@ -45,6 +45,9 @@ text_enum! {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Destination {
     pub kind: DestinationKind,
+    /// The merchant's own bank account, as it was then; `None` for an account that only the request named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bank_account: Option<BankAccountId>,
     pub holder: String,
     pub last4: String,
     /// Two letters, if known.

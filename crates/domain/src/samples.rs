@@ -146,6 +146,7 @@ pub fn payout(amount: i64, fee: i64) -> Payout {
         call: Some(PayoutCall::Send),
         destination: Destination {
             kind: DestinationKind::BankAccount,
+            bank_account: None,
             holder: "Test GmbH".to_owned(),
             last4: "3000".to_owned(),
             country: Some("DE".to_owned()),

@@ -7,6 +7,7 @@
 mod access_token;
 pub mod admin_keys;
 pub mod audit;
+pub mod bank_accounts;
 pub mod call;
 mod card_testing;
 mod ceremonies;

@@ -13,7 +13,7 @@ use domain::balance::{BalanceKind, BalanceTransaction};
 use domain::currency::Currency;
 use domain::event::EventType;
 use domain::fee::{FeeError, FeeOperation, fee};
-use domain::id::{ClockId, JournalId, PayoutId, StorefrontId, TypedId};
+use domain::id::{BankAccountId, ClockId, JournalId, PayoutId, StorefrontId, TypedId};
 use domain::ledger::{AccountKey, AccountKind, recipes};
 use domain::merchant::Provider;
 use domain::outcome::PayoutOutcome;
@@ -43,11 +43,32 @@ pub struct CreatePayout {
     pub clock: Option<ClockId>,
 }
 
+/// A payout to one of the merchant's own bank accounts.
+#[derive(Clone, Debug)]
+pub struct MerchantPayout {
+    /// Minor units; the fee comes on top.
+    pub amount: i64,
+    pub currency: Currency,
+    /// The currency's default account if `None`.
+    pub bank_account: Option<BankAccountId>,
+    pub description: Option<String>,
+    pub metadata: Metadata,
+    /// The test clock that it lives by, in test mode.
+    pub clock: Option<ClockId>,
+}
+
 /// What a merchant's settings say about a payout, read before the transaction.
 #[derive(Clone)]
 pub(crate) struct PayoutFacts {
     provider: Provider,
     settings: std::sync::Arc<Settings>,
+}
+
+impl PayoutFacts {
+    fn new(settings: std::sync::Arc<Settings>) -> Result<PayoutFacts, Error> {
+        let provider = settings.require_provider()?.clone();
+        Ok(PayoutFacts { provider, settings })
+    }
 }
 
 fn context(scope: Scope, id: PayoutId) -> String {
@@ -62,9 +83,42 @@ impl Engine {
 
     /// Pays out, for a request that may carry an idempotency key.
     pub async fn create_payout(&self, call: &Call, new: CreatePayout) -> Result<Reply, Error> {
-        let facts = self.payout_facts(call.caller.scope).await?;
+        self.begin_payout_with(call, move |_, _| Ok(new.clone())).await
+    }
+
+    /// Pays out to one of the merchant's bank accounts, for a request that may carry an idempotency key.
+    ///
+    /// # Errors
+    /// [`Error::Payout`]; [`Error::Invalid`] where there is no account to pay to, or it takes another currency.
+    pub async fn pay_merchant(&self, call: &Call, new: MerchantPayout) -> Result<Reply, Error> {
+        let scope = call.caller.scope;
+        self.begin_payout_with(call, move |engine, tx| {
+            let (account, destination) = engine.destination(tx, scope, new.currency, new.bank_account)?;
+            Ok(CreatePayout {
+                id: engine.payout_id(),
+                storefront: None,
+                amount: new.amount,
+                currency: new.currency,
+                account,
+                destination,
+                description: new.description.clone(),
+                metadata: new.metadata.clone(),
+                clock: new.clock,
+            })
+        })
+        .await
+    }
+
+    async fn begin_payout_with(
+        &self,
+        call: &Call,
+        describe: impl Fn(&Engine, &mut Tx<'_>) -> Result<CreatePayout, Error> + Send + 'static,
+    ) -> Result<Reply, Error> {
+        let settings = self.settings(call.caller.scope).await?;
         self.drive(call, move |engine, tx, call| {
             let scope = call.caller.scope;
+            let new = describe(engine, tx)?;
+            let facts = PayoutFacts::new(settings.clone())?;
             let begun = engine.begin_payout(tx, scope, &Cause::from(call), &facts, &new)?;
             let Some((provider, order)) = begun else {
                 let known = locked(tx, scope, new.id)?;
@@ -112,6 +166,27 @@ impl Engine {
         self.ask_about_payout(tx, scope, new.id, provider, Order::Payout(order), cause).map(Some)
     }
 
+    /// Changes what the merchant keeps about a payout.
+    pub async fn update_payout<M>(&self, call: &Call, id: PayoutId, metadata: M) -> Result<Reply, Error>
+    where
+        M: Fn(&mut Metadata) -> Result<(), Error> + Send + 'static,
+    {
+        self.command(call, move |engine, tx, call| {
+            let scope = call.caller.scope;
+            let mut payout = locked(tx, scope, id)?;
+            let before = payout.clone();
+            metadata(&mut payout.metadata)?;
+            store::payouts::update(tx, &payout)?;
+            let at = engine.object_time(tx, scope, payout.clock)?;
+            let previous = Some(Box::new(Snapshot { payout: Some(before), ..Snapshot::default() }));
+            let snapshot = Snapshot { payout: Some(payout.clone()), previous, ..Snapshot::default() };
+            let news = [News::new(EventType::PayoutUpdated, id.core())];
+            engine.emit(tx, scope, &Cause::from(call), at, snapshot, &news)?;
+            Ok(View::Payout(payout))
+        })
+        .await
+    }
+
     /// Cancels a payout that is still pending, for a request that may carry an idempotency key.
     pub async fn cancel_payout(&self, call: &Call, id: PayoutId) -> Result<Reply, Error> {
         self.drive(call, move |engine, tx, call| {
@@ -146,9 +221,7 @@ impl Engine {
     }
 
     pub(crate) async fn payout_facts(&self, scope: Scope) -> Result<PayoutFacts, Error> {
-        let settings = self.settings(scope).await?;
-        let provider = settings.require_provider()?.clone();
-        Ok(PayoutFacts { provider, settings })
+        PayoutFacts::new(self.settings(scope).await?)
     }
 
     /// Transaction 1 of a payout: takes its money, writes it as pending, and says what to send to which

@@ -4,6 +4,7 @@
 use crate::error::Error;
 use domain::attempt::Attempt;
 use domain::balance::CurrencyBalance;
+use domain::bank_account::BankAccount;
 use domain::card_testing::CardTestingAlert;
 use domain::checkout::Checkout;
 use domain::client::ClientFacts;
@@ -198,6 +199,8 @@ pub enum View {
     Payout(Payout),
     Customer(Customer),
     CustomerErased(domain::id::CustomerId),
+    BankAccount(BankAccount),
+    BankAccountDeleted(domain::id::BankAccountId),
     PaymentMethod(PaymentMethod),
     Endpoint(EndpointView),
     EndpointDeleted(domain::id::WebhookEndpointId),

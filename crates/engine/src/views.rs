@@ -7,11 +7,13 @@ use crate::view::{
     payment_view,
 };
 use domain::balance::{BalanceTransaction, CurrencyBalance};
+use domain::bank_account::BankAccount;
+use domain::currency::Currency;
 use domain::customer::Customer;
 use domain::event::Event;
 use domain::id::{
-    AttemptId, ClockId, CustomerId, EventId, JournalId, PaymentId, PaymentMethodId, PayoutId, RefundId,
-    WebhookEndpointId,
+    AttemptId, BankAccountId, ClockId, CustomerId, EventId, JournalId, PaymentId, PaymentMethodId, PayoutId,
+    RefundId, WebhookEndpointId,
 };
 use domain::payment_method::{MethodKind, PaymentMethod};
 use domain::payout::{Payout, PayoutStatus};
@@ -77,6 +79,18 @@ impl<'a, 't> Views<'a, 't> {
 
     pub fn clock(&mut self, id: ClockId) -> Result<Option<TestClock>, Error> {
         Ok(store::test_clocks::get(self.tx, self.scope, id)?)
+    }
+
+    pub fn bank_account(&mut self, id: BankAccountId) -> Result<Option<BankAccount>, Error> {
+        Ok(store::bank_accounts::get(self.tx, self.scope, id)?)
+    }
+
+    pub fn bank_accounts(
+        &mut self,
+        currency: Option<Currency>,
+        query: &PageQuery,
+    ) -> Result<Page<BankAccount>, Error> {
+        found(store::bank_accounts::list(self.tx, self.scope, currency, query)?, query)
     }
 
     pub fn endpoint(&mut self, id: WebhookEndpointId) -> Result<Option<WebhookEndpoint>, Error> {

@@ -8,6 +8,7 @@ pub mod api_keys;
 pub mod attempts;
 pub mod audit;
 pub mod balance;
+pub mod bank_accounts;
 #[cfg(feature = "bench")]
 pub mod bench;
 pub mod ceremonies;

@@ -19,6 +19,7 @@ pub const MIGRATIONS: &[(i64, &str, &str)] = &[
     (8, "off_platform", include_str!("../migrations/0008_off_platform.sql")),
     (9, "offboarding", include_str!("../migrations/0009_offboarding.sql")),
     (10, "erasures", include_str!("../migrations/0010_erasures.sql")),
+    (11, "bank_accounts", include_str!("../migrations/0011_bank_accounts.sql")),
 ];
 
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_migrations

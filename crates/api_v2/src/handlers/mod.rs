@@ -1,6 +1,7 @@
 //! One file a noun; each handler reads its parameters, calls the engine and names the reply.
 
 pub mod balance;
+pub mod bank_accounts;
 mod card_guard;
 pub mod charges;
 pub mod customers;

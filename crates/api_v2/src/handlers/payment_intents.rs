@@ -21,16 +21,6 @@ const TYPES: &[&str] = &["card", "sepa_debit"];
 const WITHOUT_EFFECT: &[&str] =
     &["use_stripe_sdk", "radar_options", "amount_details", "payment_details", "allowed_payment_method_types"];
 
-fn currency(r: &mut Reader<'_>) -> Result<Option<Currency>, ApiError> {
-    let Some(text) = r.raw_text("currency", 64)? else { return Ok(None) };
-    let currency = Currency::parse(text)
-        .map_err(|e| r.invalid("currency", "currency_invalid", format!("currency {e}.")))?;
-    if let Some(reason) = currency.refused_on_v2() {
-        return Err(r.invalid("currency", "currency_not_supported", reason.to_owned()).into());
-    }
-    Ok(Some(currency))
-}
-
 fn capture_method(r: &mut Reader<'_>) -> Result<Option<CaptureMethod>, ApiError> {
     Ok(r.one_of("capture_method", CAPTURE_METHODS)?.and_then(CaptureMethod::parse))
 }
@@ -114,7 +104,7 @@ pub async fn create(request: Request) -> Result<Answer, ApiError> {
     let expand = expand_paths(&mut r, Object::PaymentIntent, Where::Post)?;
     let amount = amount(&mut r, "amount")?;
     let amount = required(amount, &r, "amount")?;
-    let currency = currency(&mut r)?;
+    let currency = shared::currency(&mut r)?;
     let currency = required(currency, &r, "currency")?;
     let capture_method = capture_method(&mut r)?.unwrap_or(CaptureMethod::Automatic);
     let types = method_types(&mut r, Some(currency))?.unwrap_or_else(|| vec![MethodKind::Card]);
@@ -208,7 +198,7 @@ pub async fn update(request: Request) -> Result<Answer, ApiError> {
     let params = request.params.clone();
     let mut r = params.reader();
     let expand = expand_paths(&mut r, Object::PaymentIntent, Where::Post)?;
-    let currency = currency(&mut r)?;
+    let currency = shared::currency(&mut r)?;
     let mut update = UpdatePayment {
         amount: amount(&mut r, "amount")?,
         currency,

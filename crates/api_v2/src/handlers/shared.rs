@@ -3,6 +3,7 @@
 use crate::error::ApiError;
 use domain::Metadata;
 use domain::card::{CardError, CardNumber, Expiry, ExpiryError};
+use domain::currency::Currency;
 use domain::customer::{Address, Shipping};
 use domain::date::year_and_month;
 use domain::outcome::Decline;
@@ -75,6 +76,17 @@ pub fn patch_shipping(reader: &mut Reader<'_>, name: &str) -> Result<Option<Opti
     };
     r.finish()?;
     Ok(Some(Some(shipping)))
+}
+
+/// A currency that this surface takes.
+pub fn currency(r: &mut Reader<'_>) -> Result<Option<Currency>, ApiError> {
+    let Some(text) = r.raw_text("currency", 64)? else { return Ok(None) };
+    let currency = Currency::parse(text)
+        .map_err(|e| r.invalid("currency", "currency_invalid", format!("currency {e}.")))?;
+    if let Some(reason) = currency.refused_on_v2() {
+        return Err(r.invalid("currency", "currency_not_supported", reason.to_owned()).into());
+    }
+    Ok(Some(currency))
 }
 
 /// An e-mail address.

@@ -7,8 +7,8 @@ pub use money::{
     balance, balance_transaction, charge, payment_intent, payment_intent_public, payout, refund,
 };
 pub use objects::{
-    clock, clock_deleted, customer, customer_erased, customer_or_erased, delivery, endpoint_deleted, event,
-    payment_method, payment_method_public, webhook_endpoint,
+    bank_account, bank_account_deleted, clock, clock_deleted, customer, customer_erased, customer_or_erased,
+    delivery, endpoint_deleted, event, payment_method, payment_method_public, webhook_endpoint,
 };
 
 use domain::Metadata;
@@ -53,6 +53,8 @@ pub fn view(urls: &Urls, view: &View) -> Value {
         View::Payout(v) => payout(v),
         View::Customer(v) => customer(v),
         View::CustomerErased(id) => customer_erased(*id),
+        View::BankAccount(v) => bank_account(v),
+        View::BankAccountDeleted(id) => bank_account_deleted(*id),
         View::PaymentMethod(v) => payment_method(v),
         View::Endpoint(v) => webhook_endpoint(&v.endpoint, v.secret.as_deref()),
         View::EndpointDeleted(id) => endpoint_deleted(*id),

@@ -279,7 +279,6 @@ pub fn refund(r: &Refund) -> Value {
 
 /// A payout. Its destination is shown in place, since bank accounts are no objects of their own here.
 pub fn payout(p: &Payout) -> Value {
-    let d = &p.destination;
     json!({
         "id": p.id.to_string(),
         "object": "payout",
@@ -290,15 +289,7 @@ pub fn payout(p: &Payout) -> Value {
         "created": p.created_at.secs(),
         "currency": p.currency.lower(),
         "description": p.description,
-        "destination": {
-            "object": d.kind.as_str(),
-            "account_holder_name": d.holder,
-            "bank_name": d.bank_name,
-            "country": d.country,
-            "currency": p.currency.lower(),
-            "last4": d.last4,
-            "swift": d.swift,
-        },
+        "destination": destination(p),
         "failure_balance_transaction": put_back(p),
         "failure_code": p.failure_code,
         "failure_message": p.failure_message,
@@ -311,7 +302,24 @@ pub fn payout(p: &Payout) -> Value {
         "source_type": "card",
         "statement_descriptor": null,
         "status": p.status.as_str(),
-        "type": d.kind.as_str(),
+        "type": p.destination.kind.as_str(),
+    })
+}
+
+/// The id of the merchant's bank account; an account that only the request named is shown itself.
+fn destination(p: &Payout) -> Value {
+    let d = &p.destination;
+    if let Some(id) = d.bank_account {
+        return json!(id.to_string());
+    }
+    json!({
+        "object": d.kind.as_str(),
+        "account_holder_name": d.holder,
+        "bank_name": d.bank_name,
+        "country": d.country,
+        "currency": p.currency.lower(),
+        "last4": d.last4,
+        "swift": d.swift,
     })
 }
 

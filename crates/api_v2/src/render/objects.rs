@@ -1,8 +1,9 @@
 use super::{API_VERSION, address, metadata, money, shipping};
+use domain::bank_account::{BankAccount, HolderType};
 use domain::card_testing::CardTestingAlert;
 use domain::customer::Customer;
 use domain::event::EventType;
-use domain::id::{ClockId, CustomerId, WebhookEndpointId};
+use domain::id::{BankAccountId, ClockId, CustomerId, WebhookEndpointId};
 use domain::off_platform::OffPlatformFacts;
 use domain::payment_method::{CardFacts, MethodFacts, PaymentMethod};
 use domain::test_clock::TestClock;
@@ -136,6 +137,31 @@ pub fn webhook_endpoint(e: &WebhookEndpoint, secret: Option<&str>) -> Value {
         object["secret"] = json!(secret);
     }
     object
+}
+
+pub fn bank_account(b: &BankAccount) -> Value {
+    json!({
+        "id": b.id.to_string(),
+        "object": "bank_account",
+        "account_holder_name": b.holder,
+        "account_holder_type": b.holder_type.map(HolderType::as_str),
+        "bank_name": b.bank_name,
+        "country": b.country,
+        "created": b.created_at.secs(),
+        "currency": b.currency.lower(),
+        "default_for_currency": b.is_default,
+        "fingerprint": b.fingerprint,
+        "last4": b.last4,
+        "livemode": b.scope.mode.is_live(),
+        "metadata": metadata(&b.metadata),
+        // The bank says whether an account is there only when money is sent to it.
+        "status": "new",
+        "swift": b.swift,
+    })
+}
+
+pub fn bank_account_deleted(id: BankAccountId) -> Value {
+    json!({ "id": id.to_string(), "object": "bank_account", "deleted": true })
 }
 
 pub fn customer_or_erased(known: &KnownCustomer) -> Value {

@@ -7,12 +7,15 @@ use api_v2::routes::{Access, Endpoint, ROUTES};
 use domain::id::{ClockId, TypedId};
 use engine::payouts::CreatePayout;
 use serde_json::Value;
+use std::sync::atomic::{AtomicU32, Ordering};
 use testkit::{Answer, TestApp, form_body};
 
 /// One object of each kind, and more where a request uses its object up.
 struct Fixtures {
     customer: String,
     customer_to_erase: String,
+    bank_account: String,
+    bank_account_to_delete: String,
     attached: String,
     to_attach: String,
     to_detach: String,
@@ -36,6 +39,12 @@ struct Fixtures {
     clock: String,
     clock_to_advance: String,
     clock_to_delete: String,
+}
+
+/// A number that no other account of a test has.
+fn account_number() -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(90_000_000);
+    NEXT.fetch_add(1, Ordering::Relaxed).to_string()
 }
 
 impl Fixtures {
@@ -75,6 +84,12 @@ impl Fixtures {
             app.engine.pay_out(app.scope(), None, new).await.expect("a payout").id.to_string()
         };
         app.pay(1000, "pm_card_bypassPending", &[]).await.expect(201);
+        let bank_account = async || {
+            let number = account_number();
+            let form =
+                [("account_number", number.as_str()), ("currency", "eur"), ("account_holder_name", "T")];
+            id(&app.post("/v2/bank_accounts", &form).await.expect(201))
+        };
         let (unpaid, to_confirm) = (open().await, open().await);
         let secret = |payment: &Value| payment["client_secret"].as_str().expect("a secret").to_owned();
         let events = app.get("/v2/events").await.expect(200);
@@ -102,6 +117,8 @@ impl Fixtures {
             clock_to_delete: clock().await,
             endpoint,
             endpoint_to_delete,
+            bank_account: bank_account().await,
+            bank_account_to_delete: bank_account().await,
             customer_to_erase: id(&app.post("/v2/customers", &[]).await.expect(201)),
             customer,
         }
@@ -167,6 +184,18 @@ fn sample(f: &Fixtures, route: &Endpoint) -> Option<Sample> {
         ("GET", "/refunds") => at(&[], Empty, &[("payment_intent", &f.paid)]),
         ("GET", "/refunds/{id}") => at(&[&f.refund], Hidden, &[]),
         ("POST", "/refunds/{id}") => at(&[&f.refund], Hidden, &[("metadata[a]", "b")]),
+        ("POST", "/payouts") => {
+            at(&[], Missing, &[("amount", "10"), ("currency", "eur"), ("destination", &f.bank_account)])
+        }
+        ("POST", "/payouts/{id}") => at(&[&f.payout], Hidden, &[("metadata[a]", "b")]),
+        ("POST", "/bank_accounts") => {
+            let number = account_number();
+            at(&[], Own, &[("account_number", &number), ("currency", "eur"), ("account_holder_name", "T")])
+        }
+        ("GET", "/bank_accounts") => at(&[], Empty, &[("currency", "eur")]),
+        ("GET", "/bank_accounts/{id}") => at(&[&f.bank_account], Hidden, &[]),
+        ("POST", "/bank_accounts/{id}") => at(&[&f.bank_account], Hidden, &[("metadata[a]", "b")]),
+        ("DELETE", "/bank_accounts/{id}") => at(&[&f.bank_account_to_delete], Hidden, &[]),
         ("GET", "/payouts") => at(&[], Empty, &[("status", "pending")]),
         ("GET", "/payouts/{id}") => at(&[&f.payout], Hidden, &[]),
         ("POST", "/payouts/{id}/cancel") => at(&[&f.payout_to_cancel], Hidden, &[]),

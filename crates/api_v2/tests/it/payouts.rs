@@ -37,6 +37,7 @@ pub fn new(app: &TestApp, amount: i64, account: &str) -> CreatePayout {
         currency: Currency::EUR,
         destination: Destination {
             kind: DestinationKind::BankAccount,
+            bank_account: None,
             holder: "Test GmbH".to_owned(),
             last4: String::new(),
             country: account.country().map(str::to_owned),

@@ -25,7 +25,9 @@ async fn charge_of(app: &TestApp, payment: &Value) -> String {
 const WINDING_UP: &[(&str, &str)] = &[
     ("POST", "/payment_intents/{id}/cancel"),
     ("POST", "/payment_intents/{id}/capture"),
+    ("POST", "/payouts"),
     ("POST", "/payouts/{id}/cancel"),
+    ("POST", "/bank_accounts"),
     ("POST", "/refunds"),
     ("DELETE", "/customers/{id}"),
 ];

@@ -53,6 +53,7 @@ impl Engine {
             currency: new.currency,
             destination: Destination {
                 kind: DestinationKind::BankAccount,
+                bank_account: None,
                 holder: account.holder.unwrap_or_else(|| new.payer.name.clone()),
                 last4: String::new(),
                 country: number.country().map(str::to_owned),
