@@ -5,9 +5,11 @@
 //! each answer, each payment and each balance from what the documents say.
 
 mod checks;
+mod erasure;
 mod gate;
 mod model;
 mod operations;
+mod payouts;
 mod site;
 
 use crate::random::Random;
@@ -45,6 +47,8 @@ pub struct WalkReport {
     pub checkouts: usize,
     pub notices: usize,
     pub payouts: usize,
+    /// Customers erased.
+    pub erased: usize,
     pub replays: usize,
     pub journals: usize,
     /// Times that all payments, lists and balances were compared.
@@ -67,7 +71,7 @@ impl fmt::Display for WalkReport {
         writeln!(
             f,
             "  {} payments ({} with a page, {} checkouts with {} notices, {} captured, {} canceled), {} refunds, {} \
-             payouts, {} replays, {} journals sealed, everything compared {} times",
+             payouts, {} customers erased, {} replays, {} journals sealed, everything compared {} times",
             self.payments,
             self.pages,
             self.checkouts,
@@ -76,6 +80,7 @@ impl fmt::Display for WalkReport {
             self.canceled,
             self.refunds,
             self.payouts,
+            self.erased,
             self.replays,
             self.journals,
             self.comparisons
@@ -106,7 +111,11 @@ struct Walk {
     model: Model,
     /// Ids of customers, of the card saved for each, and of the test clocks.
     customers: Vec<(String, String)>,
+    /// Those of them that are erased.
+    erased: std::collections::BTreeSet<usize>,
     clocks: Vec<String>,
+    /// Bank accounts by number and currency.
+    accounts: BTreeMap<(&'static str, &'static str), String>,
     keyed: Vec<Keyed>,
     keys: usize,
     /// Payments to compare at the next comparison.
@@ -137,7 +146,9 @@ pub async fn walk(db: &Db, seed: u64, operations: usize) -> WalkReport {
         random: Random::new(seed),
         model: Model::default(),
         customers: Vec::new(),
+        erased: Default::default(),
         clocks: Vec::new(),
+        accounts: BTreeMap::new(),
         keyed: Vec::new(),
         keys: 0,
         touched: Default::default(),
@@ -183,16 +194,7 @@ impl Walk {
             self.model.clocks.push(start);
         }
         for clock in [None, Some(0), Some(0), Some(1), Some(2), None] {
-            let named = clock.map(|c: usize| self.clocks[c].clone()).unwrap_or_default();
-            let email = email_of(self.customers.len());
-            let form: &[(&str, &str)] = &[("email", &email), ("test_clock", &named)];
-            let made =
-                self.send("/v2/customers", if clock.is_some() { form } else { &form[..1] }, None).await;
-            let customer = id_of(&made)?;
-            let attach = "/v2/payment_methods/pm_card_visa/attach";
-            let card = id_of(&self.send(attach, &[("customer", &customer)], None).await)?;
-            self.customers.push((customer, card));
-            self.model.customers.push(clock);
+            self.new_customer(clock).await?;
         }
         Ok(())
     }

@@ -452,6 +452,15 @@ impl Model {
         ok(200)
     }
 
+    /// A customer is erased: what of theirs nobody has paid ends.
+    pub fn erase(&mut self, customer: usize) {
+        for p in self.payments.iter_mut().filter(|p| p.customer == Some(customer)) {
+            if OPEN.contains(&p.status) {
+                p.cancel();
+            }
+        }
+    }
+
     /// Takes a refund from the payment's own pending part, then from available, which may go below zero
     /// only by what is left of the fee kept on this payment.
     pub fn refund(&mut self, i: usize, asked: Option<i64>) -> Expected {

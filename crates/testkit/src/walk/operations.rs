@@ -36,7 +36,7 @@ const METHODS: &[(&str, Script, RefundScript)] = &[
 ];
 
 /// How a walker chooses, out of [`TOTAL`].
-const TOTAL: usize = 137;
+const TOTAL: usize = 142;
 
 impl Walk {
     pub(super) async fn operate(&mut self) -> Step<()> {
@@ -72,6 +72,8 @@ impl Walk {
             128..130 => self.repeat_asked().await,
             130..133 => self.pay_off_platform().await,
             133..135 => self.mark_paid().await,
+            135..138 => self.pay_merchant().await,
+            138..140 => self.come_or_go().await,
             _ => self.upkeep().await,
         }
     }
@@ -92,7 +94,7 @@ impl Walk {
 
     pub(super) fn method(&mut self) -> Method {
         if self.random.chance(1, 8) {
-            let owner = self.random.below(self.customers.len());
+            let owner = self.living();
             let token = self.customers[owner].1.clone();
             return Method { token, script: APPROVE, refund: AtOnce, owner: Some(owner) };
         }
@@ -101,7 +103,7 @@ impl Walk {
     }
 
     /// Half of all requests carry an idempotency key. Answers that are stored are remembered.
-    async fn post(&mut self, path: &str, form: Vec<(&str, String)>) -> Answer {
+    pub(super) async fn post(&mut self, path: &str, form: Vec<(&str, String)>) -> Answer {
         let keyed = self.random.chance(1, 2);
         let key = format!("walk-{}", self.keys);
         let pairs: Vec<(&str, &str)> = form.iter().map(|(name, value)| (*name, value.as_str())).collect();
@@ -157,12 +159,12 @@ impl Walk {
         currency
     }
 
-    async fn create(&mut self) -> Step<()> {
+    pub(super) async fn create(&mut self) -> Step<()> {
         let amount = self.amount();
         let currency = self.currency();
         let (manual, debits) = (self.random.chance(3, 10), self.random.chance(4, 10));
         let known = settles(currency) && self.random.chance(2, 3);
-        let customer = known.then(|| self.random.below(self.customers.len()));
+        let customer = known.then(|| self.living());
         let confirm = self.random.chance(1, 2);
         let method = (confirm || self.random.chance(1, 4)).then(|| self.method());
         let mut form = vec![("amount", amount.to_string()), ("currency", currency.to_owned())];
@@ -322,7 +324,7 @@ impl Walk {
     }
 
     /// Missing answers are fetched; a second round finds nothing to do.
-    async fn ask_provider(&mut self) -> Step<()> {
+    pub(super) async fn ask_provider(&mut self) -> Step<()> {
         self.model.ask_provider();
         self.touch_open();
         let asked = self.app.run_waiting().await;

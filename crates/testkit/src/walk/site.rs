@@ -1,5 +1,6 @@
 //! The steps that a shop takes over the Admin API and a payer over the Main Backend, through the routers.
 
+use super::erasure::PERMANENT;
 use super::model::site::{self, OPEN_FOR, SiteSide};
 use super::model::{Expected, Method, RefundScript, Script, Truth};
 use super::operations::settles;
@@ -158,7 +159,7 @@ impl Walk {
     pub(super) async fn open_checkout(&mut self) -> Step<()> {
         let (amount, currency) = (self.amount(), self.currency());
         let (customer, email) = if settles(currency) && self.random.chance(3, 4) {
-            let customer = self.random.below(self.customers.len());
+            let customer = self.random.below(PERMANENT);
             (Some(customer), email_of(customer))
         } else {
             (None, format!("visitor{}@example.com", self.site.names))
