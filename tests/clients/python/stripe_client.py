@@ -300,6 +300,49 @@ class Customers(GatewayTest):
         self.assert_refused(caught.exception, 400)
 
 
+    def test_delete_erases(self):
+        email = f"{uuid.uuid4().hex}@shop.example"
+        customer = self.v1.customers.create({"email": email, "name": "Ada Erased"})
+        method = self.v1.payment_methods.attach("pm_card_visa", {"customer": customer.id})
+        intent = self.pay(900, method.id, customer=customer.id, receipt_email=email)
+        deleted = self.v1.customers.delete(customer.id)
+        self.assertEqual((deleted.id, deleted.object, deleted.deleted), (customer.id, "customer", True))
+        self.assertTrue(self.v1.customers.retrieve(customer.id).deleted)
+        self.assertEqual(len(self.v1.customers.list({"email": email}).data), 0)
+        seen = eventually(lambda: self.retrieve(intent), lambda shown: email not in str(shown))
+        self.assertNotIn(email, str(seen))
+        self.assertEqual((seen.amount_received, seen.customer), (900, customer.id))
+        refund = self.v1.refunds.create({"payment_intent": intent.id, "amount": 100})
+        self.assertEqual(refund.amount, 100)
+        with self.assertRaises(stripe.InvalidRequestError) as caught:
+            self.v1.customers.update(customer.id, {"name": "Again"})
+        self.assert_refused(caught.exception, 404, code="resource_missing")
+
+
+class Payouts(GatewayTest):
+    def available(self):
+        listed = self.v1.balance.retrieve().available
+        return next((entry.amount for entry in listed if entry.currency == "eur"), 0)
+
+    def test_create_cancel_and_balance(self):
+        self.pay(5000, "pm_card_bypassPending", currency="eur")
+        before = self.available()
+        payout = self.v1.payouts.create({"amount": 700, "currency": "eur", "metadata": {"month": "May"}})
+        self.assertEqual((payout.object, payout.status, payout.amount), ("payout", "paid", 700))
+        self.assertEqual(self.available(), before - 700)
+        noted = self.v1.payouts.update(payout.id, {"metadata": {"month": "June"}})
+        self.assertEqual(noted.metadata.to_dict(), {"month": "June"})
+        line = self.v1.balance_transactions.retrieve(payout.balance_transaction)
+        self.assertEqual((line.type, line.amount, line.source), ("payout", -700, payout.id))
+        with self.assertRaises(stripe.InvalidRequestError) as caught:
+            self.v1.payouts.cancel(payout.id)
+        self.assert_refused(caught.exception, 400, code="payout_unexpected_state")
+        with self.assertRaises(stripe.InvalidRequestError) as caught:
+            self.v1.payouts.create({"amount": self.available() + 1, "currency": "eur"})
+        self.assert_refused(caught.exception, 400, code="balance_insufficient")
+        self.assertIn(payout.id, [one.id for one in self.v1.payouts.list({"status": "paid"}).data])
+
+
 class Paging(GatewayTest):
     def test_both_directions(self):
         customer = self.v1.customers.create({"name": "Many"}).id
