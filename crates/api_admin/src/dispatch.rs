@@ -5,7 +5,7 @@ use crate::callers::{self, Access, Identity};
 use crate::cookies;
 use crate::error::ApiError;
 use crate::openapi;
-use crate::request::{Anonymous, Answer, Common, Download, Global, Organized, Personal, Scoped, Visiting};
+use crate::request::{Anonymous, Answer, Common, Global, Organized, Personal, Scoped, Visiting};
 use crate::routes::{ADMIN_ROUTES, Endpoint, Handler, PUBLIC_ROUTES};
 use axum::Router;
 use axum::body::Body;
@@ -243,7 +243,7 @@ async fn dispatch(
 fn shown(answer: Answer) -> Response {
     let mut kept = Vec::new();
     let (status, body, replayed) = match answer {
-        Answer::Download(download) => return file(download),
+        Answer::Download(download) => return download.response(),
         Answer::Json(status, value) => (status, value.to_string(), false),
         Answer::Cookies(status, value, cookies) => {
             kept = cookies;
@@ -265,18 +265,6 @@ fn shown(answer: Answer) -> Response {
     }
     if replayed {
         response.headers_mut().insert(REPLAYED.clone(), HeaderValue::from_static("true"));
-    }
-    response
-}
-
-fn file(download: Download) -> Response {
-    let mut response = Response::new(download.body);
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(download.kind));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    if let Ok(saved) = HeaderValue::from_str(&format!("attachment; filename=\"{}\"", download.name)) {
-        headers.insert(header::CONTENT_DISPOSITION, saved);
     }
     response
 }

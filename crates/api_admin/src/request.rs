@@ -3,7 +3,6 @@
 
 use crate::callers::{self, Identity};
 use crate::error::ApiError;
-use axum::body::Body;
 use axum::http::{HeaderMap, StatusCode};
 use domain::id::{Core, TypedId};
 use domain::scope::Scope;
@@ -13,6 +12,7 @@ use serde_json::Value;
 use std::net::IpAddr;
 use web::App;
 use web::params::Params;
+use web::stream::Download;
 
 /// What every request has.
 pub(crate) struct Common {
@@ -137,15 +137,6 @@ pub(crate) enum Answer {
     /// With cookies to set.
     Cookies(StatusCode, Value, Vec<String>),
     Download(Download),
-}
-
-/// A file, written as it is read.
-pub(crate) struct Download {
-    /// What it is saved as: letters, digits, dots, hyphens and underscores.
-    pub name: String,
-    /// Its media type.
-    pub kind: &'static str,
-    pub body: Body,
 }
 
 impl Answer {

@@ -329,6 +329,7 @@ impl Exchange<'_> {
                 (refusal(self.app, &error, &self.parts.extensions), verdict)
             }
             Ok(Answer::Json(value)) => (json(StatusCode::OK, value.to_string()), verdict),
+            Ok(Answer::Download(download)) => (download.response(), verdict),
             Ok(Answer::Reply(reply)) => {
                 let status = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::OK);
                 if !reply.replayed {

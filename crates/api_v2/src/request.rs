@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use std::net::IpAddr;
 use std::sync::Arc;
 use web::params::{Params, Reader, codes, echo};
+use web::stream::Download;
 use web::{App, Urls};
 
 /// Under which address the surface was called. Lists name addresses that the caller can follow.
@@ -42,6 +43,7 @@ pub struct Request {
 pub enum Answer {
     Reply(Reply),
     Json(Value),
+    Download(Download),
 }
 
 impl From<Reply> for Answer {
@@ -179,15 +181,15 @@ pub fn page_query<T: TypedId>(reader: &mut Reader<'_>) -> Result<PageQuery, ApiE
         (None, Some(id)) => Cursor::Before(id.core()),
         (None, None) => Cursor::Newest,
     };
-    let created = reader.range("created")?;
-    let instant = |s: i64| Timestamp::from_secs(s);
-    Ok(PageQuery {
-        limit,
-        cursor,
-        created_from: created.and_then(|c| c.min).map(instant),
-        // Inclusive of the whole second that was named.
-        created_to: created.and_then(|c| c.max).map(|s| instant(s).plus(MICROS - 1)),
-    })
+    let (created_from, created_to) = created(reader)?;
+    Ok(PageQuery { limit, cursor, created_from, created_to })
+}
+
+/// `created`: inclusive bounds, of the whole seconds that were named.
+pub fn created(reader: &mut Reader<'_>) -> Result<(Option<Timestamp>, Option<Timestamp>), ApiError> {
+    let range = reader.range("created")?;
+    let from = range.and_then(|r| r.min).map(Timestamp::from_secs);
+    Ok((from, range.and_then(|r| r.max).map(|s| Timestamp::from_secs(s).plus(MICROS - 1))))
 }
 
 fn cursor<T: TypedId>(reader: &mut Reader<'_>, name: &str) -> Result<Option<T>, ApiError> {

@@ -98,6 +98,7 @@ pub static ROUTES: &[Endpoint] = routes![
     "POST" "/events/{id}/resend" Secret => events::resend;
     "GET" "/balance" Secret => balance::retrieve;
     "GET" "/balance/history" Secret => balance::history;
+    "GET" "/balance/history/export" Secret => balance::export;
     "GET" "/balance/history/{id}" Secret => balance::history_item;
     "GET" "/balance_transactions" Secret => balance::history;
     "GET" "/balance_transactions/{id}" Secret => balance::history_item;

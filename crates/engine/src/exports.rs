@@ -7,6 +7,7 @@
 use crate::error::Error;
 use crate::{By, Engine};
 use domain::audit::AuditKind;
+use domain::balance::BalanceTransaction;
 use domain::export::{ExportKind, ExportRows, SealedEntry};
 use domain::id::{AuditId, Core, MerchantId};
 use domain::limits::{EXPORT_PAGE, EXPORT_ROWS, EXPORT_SECONDS};
@@ -16,6 +17,7 @@ use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use store::audit::AuditQuery;
+use store::balance::BalanceSpan;
 use store::exports::Place;
 
 /// Whose exports are under way in this process; `None` is one of the whole instance.
@@ -123,6 +125,40 @@ impl AuditExport {
     }
 }
 
+/// A merchant's balance transactions, being handed out.
+pub struct BalanceExport {
+    slot: Slot,
+    scope: Scope,
+    span: BalanceSpan,
+    last: Option<BalanceTransaction>,
+    ended: bool,
+}
+
+impl BalanceExport {
+    /// The next rows, oldest first; `None` behind the last.
+    ///
+    /// # Errors
+    /// As [`Export::next_page`].
+    pub async fn next_page(&mut self) -> Result<Option<Vec<BalanceTransaction>>, Error> {
+        self.slot.check_time()?;
+        if self.ended {
+            return Ok(None);
+        }
+        let (scope, span, last) = (self.scope, self.span, self.last.take());
+        let rows = self
+            .slot
+            .engine
+            .store
+            .read(move |tx| {
+                Ok::<_, Error>(store::balance::behind(tx, scope, &span, last.as_ref(), EXPORT_PAGE)?)
+            })
+            .await?;
+        self.ended = i64::try_from(rows.len()).is_ok_and(|n| n < EXPORT_PAGE);
+        self.last = rows.last().cloned();
+        Ok(Some(rows))
+    }
+}
+
 fn too_many() -> Error {
     let message = format!("There are more than {EXPORT_ROWS} rows in this time. Ask for less time at once.");
     Error::invalid("from", "export_too_large", message)
@@ -183,6 +219,27 @@ impl Engine {
         }
         self.tell_of_export(asked.scope, by, "audit_log".to_owned(), count, None).await?;
         Ok(AuditExport { slot, asked, after: Some(AuditId(Core([0; 12]))), left: 2 * EXPORT_ROWS })
+    }
+
+    /// Begins to hand out balance transactions of a merchant and mode, however many there are.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] `export_running` while another export of the merchant is under way in this process.
+    pub async fn export_balance(
+        &self,
+        scope: Scope,
+        by: By,
+        span: BalanceSpan,
+    ) -> Result<BalanceExport, Error> {
+        let slot = self.export_slot(Some(scope.merchant))?;
+        let engine = self.clone();
+        let whose = (Some(scope.merchant), Some(scope.mode));
+        self.store
+            .write(move |tx| {
+                engine.audit_by(tx, &by, AuditKind::DataExported, whose, "balance", "balance transactions")
+            })
+            .await?;
+        Ok(BalanceExport { slot, scope, span, last: None, ended: false })
     }
 
     async fn tell_of_export(

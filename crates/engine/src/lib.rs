@@ -65,7 +65,7 @@ pub use sessions::SignedIn;
 pub use settings::Settings;
 pub use store::StoreError;
 pub use store::audit::AuditQuery;
-pub use store::balance::BalanceFilter;
+pub use store::balance::{BalanceFilter, BalanceSpan};
 pub use store::events::EventFilter;
 pub use store::numbered_page::{NumberedPage, NumberedQuery};
 pub use store::page::{Cursor, Page, PageQuery};

@@ -4,8 +4,9 @@ use crate::params;
 use crate::tx::{Row, ToParam, Tx};
 use domain::balance::{BalanceKind, BalanceTransaction};
 use domain::currency::Currency;
-use domain::id::JournalId;
+use domain::id::{Core, JournalId};
 use domain::scope::Scope;
+use domain::time::Timestamp;
 
 pub(crate) const COLUMNS: &str =
     "journal, merchant, live, kind, currency, amount, fee, source, available_on, available, created_at";
@@ -67,6 +68,32 @@ pub struct BalanceFilter {
     pub kind: Option<BalanceKind>,
     pub currency: Option<Currency>,
     pub source: Option<String>,
+}
+
+/// A part of the history: all of it unless narrowed.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct BalanceSpan {
+    /// Inclusive bounds on the creation instant.
+    pub from: Option<Timestamp>,
+    pub to: Option<Timestamp>,
+    pub currency: Option<Currency>,
+}
+
+/// Up to `limit` rows of `span` behind `after`, oldest first.
+pub fn behind(
+    tx: &mut Tx<'_>,
+    scope: Scope,
+    span: &BalanceSpan,
+    after: Option<&BalanceTransaction>,
+    limit: i64,
+) -> Result<Vec<BalanceTransaction>, StoreError> {
+    let start = Timestamp(span.from.map_or(i64::MIN, |from| from.0));
+    let (at, id) = after.map_or((start, JournalId(Core([0; 12]))), |row| (row.created_at, row.journal));
+    let end = span.to.unwrap_or(Timestamp(i64::MAX));
+    let place = "balance_transactions WHERE merchant = ?1 AND live = ?2 AND (created_at, journal) > (?3, ?4) \
+        AND created_at <= ?5 AND (CAST(?6 AS TEXT) IS NULL OR currency = ?6) ORDER BY created_at, journal LIMIT ?7";
+    let params = params![scope.merchant, scope.mode, at, id, end, span.currency, limit];
+    tx.all(&select(COLUMNS, place), params, balance_transaction)
 }
 
 pub fn list(

@@ -2,6 +2,8 @@
 
 use bytes::Bytes;
 use csv::{QuoteStyle, Terminator, Writer, WriterBuilder};
+use domain::currency::Currency;
+use domain::money::format_minor;
 
 /// One cell.
 #[derive(Clone, Copy, Debug)]
@@ -9,6 +11,8 @@ pub enum Cell<'a> {
     Empty,
     /// A whole number of ours.
     Number(i64),
+    /// A sum of ours in minor units, written as a decimal number of the currency's main unit.
+    Amount(i64, Currency),
     /// Any text, ours or somebody's.
     Text(&'a str),
 }
@@ -72,6 +76,7 @@ impl Table {
         let fields = cells.iter().map(|cell| match cell {
             Cell::Empty => String::new(),
             Cell::Number(n) => n.to_string(),
+            Cell::Amount(minor, currency) => format_minor(*minor, *currency),
             Cell::Text(text) => guarded(text),
         });
         // Writing to memory does not fail, and rows may have any length.
@@ -121,6 +126,8 @@ mod tests {
             assert_eq!(one(&[text.into()]), format!("{cell}\r\n"), "{text:?}");
         }
         assert_eq!(one(&[(-2).into(), Cell::Empty, 5.into()]), "-2,,5\r\n", "our numbers stay numbers");
+        let sums = [Cell::Amount(-205, Currency::EUR), Cell::Amount(0, Currency::EUR)];
+        assert_eq!(one(&sums), "-2.05,0.00\r\n");
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! Answers of any length, written piece by piece.
 
 use axum::body::Body;
+use axum::http::{HeaderValue, header};
+use axum::response::Response;
 use bytes::Bytes;
 use http_body_util::channel::{Channel, Sender};
 use std::future::Future;
@@ -57,6 +59,32 @@ where
     let (sender, body) = Channel::new(1);
     tokio::spawn(write(Pieces { sender: Some(sender) }));
     Body::new(body)
+}
+
+/// An answer that is saved as a file.
+pub struct Download {
+    /// Of our own making: without quotes.
+    pub name: String,
+    /// Its media type.
+    pub kind: &'static str,
+    pub body: Body,
+}
+
+/// Tables with the names of their columns in the first row.
+pub const CSV: &str = "text/csv; charset=utf-8; header=present";
+
+impl Download {
+    pub fn response(self) -> Response {
+        let mut response = Response::new(self.body);
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(self.kind));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        if let Ok(saved) = HeaderValue::from_str(&format!("attachment; filename=\"{}\"", self.name)) {
+            headers.insert(header::CONTENT_DISPOSITION, saved);
+        }
+        response
+    }
 }
 
 #[cfg(test)]

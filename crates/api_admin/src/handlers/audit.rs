@@ -1,12 +1,12 @@
 use crate::error::ApiError;
 use crate::input::{Side, side};
 use crate::render::{self, AuditWriter};
-use crate::request::{Answer, Common, Download, Global, Scoped};
+use crate::request::{Answer, Common, Global, Scoped};
 use domain::audit::AuditKind;
 use domain::scope::Scope;
 use engine::exports::AuditExport;
 use engine::{AuditQuery, By};
-use web::stream::{self, Pieces};
+use web::stream::{self, Download, Pieces};
 
 /// Characters of an actor: ids and addresses.
 const ACTOR_MAX: usize = 100;
@@ -49,11 +49,8 @@ async fn download(request: &Common, scope: Option<Scope>, by: By) -> Result<Answ
             pieces.end();
         }
     });
-    let (name, kind) = if csv {
-        ("audit-log.csv", "text/csv; charset=utf-8; header=present")
-    } else {
-        ("audit-log.jsonl", "application/x-ndjson")
-    };
+    let (name, kind) =
+        if csv { ("audit-log.csv", stream::CSV) } else { ("audit-log.jsonl", "application/x-ndjson") };
     Ok(Answer::Download(Download { name: name.to_owned(), kind, body }))
 }
 

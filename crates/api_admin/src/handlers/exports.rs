@@ -1,10 +1,10 @@
 use crate::error::ApiError;
 use crate::input::{Side, period, required, side};
 use crate::render::export_table;
-use crate::request::{Answer, Download, Scoped};
+use crate::request::{Answer, Scoped};
 use domain::export::ExportKind;
 use engine::exports::Export;
-use web::stream::{self, Pieces};
+use web::stream::{self, Download, Pieces};
 
 /// Only CSV for now; the field says so to whoever asks for another.
 const FORMATS: [&str; 1] = ["csv"];
@@ -27,7 +27,7 @@ pub(crate) async fn export(request: Scoped) -> Result<Answer, ApiError> {
             pieces.end();
         }
     });
-    Ok(Answer::Download(Download { name, kind: "text/csv; charset=utf-8; header=present", body }))
+    Ok(Answer::Download(Download { name, kind: stream::CSV, body }))
 }
 
 /// Writes all rows; false when it was broken off. The connection breaks then, so that nobody takes what came for

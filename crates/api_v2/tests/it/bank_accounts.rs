@@ -18,7 +18,7 @@ async fn add(app: &TestApp, iban: &str, more: &[(&str, &str)]) -> Value {
     app.post("/v2/bank_accounts", &form).await.expect(201)
 }
 
-async fn funded(db: &testkit::Db) -> TestApp {
+pub async fn funded(db: &testkit::Db) -> TestApp {
     let app = TestApp::start(db).await;
     app.pay(10_000, "pm_card_bypassPending", &[]).await.expect(201);
     app

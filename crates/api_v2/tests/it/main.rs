@@ -2,6 +2,7 @@
 
 mod audit;
 mod auth;
+mod balance_export;
 mod bank_accounts;
 mod card_testing;
 mod confirm;
