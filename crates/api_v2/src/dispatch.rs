@@ -446,7 +446,7 @@ impl Exchange<'_> {
             return Ok(query);
         }
         // Addresses end up in logs of proxies: no card or account data in them.
-        for secret in ["card", "sepa_debit", "payment_method_data"] {
+        for secret in ["card", "sepa_debit", "payment_method_data", "iban", "account_number"] {
             if query.entries().iter().any(|(name, _)| name == secret) {
                 let message = format!("{secret} must be sent in the body, never in the query string.");
                 return Err(ApiError::invalid("parameter_in_query", message).param(secret));

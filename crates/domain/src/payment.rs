@@ -160,6 +160,11 @@ impl Payment {
         self.amount.saturating_add(self.surcharge)
     }
 
+    /// Whether the provider or the payer may still change how it ends. Money that is reserved waits for the merchant.
+    pub fn is_open(&self) -> bool {
+        self.busy() || CONFIRMABLE.contains(&self.status) || self.status == PaymentStatus::Processing
+    }
+
     /// Whether a provider call is under way. One whose answer was lost has status `processing` and
     /// is a state, not a lock, unless it is the authorisation itself.
     pub fn busy(&self) -> bool {

@@ -1,10 +1,11 @@
 //! Bank accounts to which a merchant has its balance paid out.
 
 use crate::Engine;
-use crate::call::{Call, Reply};
+use crate::call::{By, Call, Reply};
 use crate::error::Error;
 use crate::view::View;
 use domain::Metadata;
+use domain::audit::AuditKind;
 use domain::bank_account::{BankAccount, HolderType, stand_in};
 use domain::currency::Currency;
 use domain::id::BankAccountId;
@@ -66,7 +67,14 @@ impl Engine {
                     new.currency.lower(),
                     same.id
                 );
-                return Err(Error::invalid("account_number", "bank_account_exists", message));
+                let param = if new.number.country().is_some() { "iban" } else { "account_number" };
+                return Err(Error::invalid(param, "bank_account_exists", message));
+            }
+            if let (Some(said), Some(country)) = (&new.country, new.number.country())
+                && said != country
+            {
+                let message = format!("The IBAN is one of {country}. Leave country out, or check the IBAN.");
+                return Err(Error::invalid("country", "country_code_invalid", message));
             }
             let account = BankAccount {
                 id: engine.ids.next(),
@@ -88,6 +96,7 @@ impl Engine {
             }
             let sealed = engine.vault.seal(&context(scope, account.id), new.number.expose().as_bytes())?;
             store::bank_accounts::insert(tx, &account, &sealed)?;
+            engine.audit_account(tx, call, AuditKind::ObjectCreated, &account)?;
             Ok(View::BankAccount(account))
         })
         .await
@@ -103,7 +112,7 @@ impl Engine {
     where
         M: Fn(&mut Metadata) -> Result<(), Error> + Send + 'static,
     {
-        self.command(call, move |_, tx, call| {
+        self.command(call, move |engine, tx, call| {
             let scope = call.caller.scope;
             store::merchants::lock_mode(tx, scope)?;
             let mut account = store::bank_accounts::get(tx, scope, id)?.ok_or_else(|| not_found(id))?;
@@ -118,6 +127,7 @@ impl Engine {
             }
             metadata(&mut account.metadata)?;
             store::bank_accounts::update(tx, &account)?;
+            engine.audit_account(tx, call, AuditKind::SettingsChanged, &account)?;
             Ok(View::BankAccount(account))
         })
         .await
@@ -126,11 +136,12 @@ impl Engine {
     /// Removes an account with its number. Payouts to it that are under way go on. If it was the default of its
     /// currency, the oldest other one becomes it.
     pub async fn remove_bank_account(&self, call: &Call, id: BankAccountId) -> Result<Reply, Error> {
-        self.command(call, move |_, tx, call| {
+        self.command(call, move |engine, tx, call| {
             let scope = call.caller.scope;
             store::merchants::lock_mode(tx, scope)?;
             let account = store::bank_accounts::get(tx, scope, id)?.ok_or_else(|| not_found(id))?;
             store::bank_accounts::delete(tx, id)?;
+            engine.audit_account(tx, call, AuditKind::ObjectDeleted, &account)?;
             if account.is_default {
                 let others = store::bank_accounts::of_currency(tx, scope, account.currency)?;
                 if let Some(oldest) = others.into_iter().next() {
@@ -140,6 +151,22 @@ impl Engine {
             Ok(View::BankAccountDeleted(id))
         })
         .await
+    }
+
+    /// Where a merchant's money goes is worth an entry, whoever changed it.
+    fn audit_account(
+        &self,
+        tx: &mut Tx<'_>,
+        call: &Call,
+        kind: AuditKind,
+        account: &BankAccount,
+    ) -> Result<(), Error> {
+        let by = By { actor: call.caller.actor, request: call.request.clone() };
+        let of = (Some(account.scope.merchant), Some(account.scope.mode));
+        let default = if account.is_default { ", the default" } else { "" };
+        let detail =
+            format!("bank account in {} ending in {}{default}", account.currency.lower(), account.last4);
+        self.audit_by(tx, &by, kind, of, account.id, detail)
     }
 
     /// Where a payout goes: to `wanted`, or to the currency's default account. In test mode a sandbox account stands in

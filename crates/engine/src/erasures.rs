@@ -15,24 +15,29 @@ use domain::client::ClientFacts;
 use domain::customer::{Address, Customer};
 use domain::erasure::{Person, blank};
 use domain::event::EventType;
-use domain::id::{Core, CustomerId, PaymentId, TypedId};
+use domain::id::{Core, CustomerId, EventId, JobId, PaymentId, TypedId};
 use domain::payment::{self, CancellationReason};
 use domain::scope::Scope;
 use domain::site_checkout::Party;
-use domain::time::HOUR;
+use domain::time::{MINUTE, Timestamp};
 use std::sync::Arc;
 use store::Tx;
-use store::erasures::{Content, Erasure};
+use store::erasures::{Content, Erasure, Unpaid};
 use store::jobs::{Job, JobKind};
 
-/// Payments read at once.
+/// Payments read at once, and in one run of the job; the next run goes on from there.
 const PAYMENTS_AT_ONCE: i64 = 50;
-/// How often in one run of the job; the next run goes on from there.
-const ROUNDS: usize = 20;
-/// Saved methods removed in one commit.
+/// Events rewritten in one commit, and methods.
+const EVENTS_AT_ONCE: i64 = 50;
 const METHODS_AT_ONCE: i64 = 20;
-/// When to look again whether a payout to the person has ended. The bank needs the account until then.
-const PAYOUT_WAIT_US: i64 = HOUR;
+/// Stored replies looked through at once.
+const REPLIES_AT_ONCE: i64 = 200;
+/// When to look again whether what is at a provider, or on its way to the person's bank, has ended.
+const WAIT_US: i64 = MINUTE;
+/// After what cannot be erased as it is, and needs somebody to look.
+const FAULT_WAIT_US: i64 = 10 * MINUTE;
+/// How long a request that saw the customer before it was erased can go on: the time limits of PostgreSQL together.
+const LATE_US: i64 = 2 * MINUTE;
 
 fn context(id: CustomerId) -> String {
     format!("erasures.texts.{id}")
@@ -68,13 +73,16 @@ impl Engine {
         id: CustomerId,
     ) -> Result<bool, Error> {
         // Locked first: of two requests at the same time one finds what the other has done.
-        if store::customers::lock(tx, scope, id)?.is_none() {
-            return Ok(store::erasures::is_erased(tx, scope, id)?);
-        }
-        let (customer, facts, _) =
-            store::clients::get(tx, scope, id)?.ok_or_else(|| Error::not_found("customer", id))?;
-        let texts = serde_json::to_vec(&texts_of(&customer, &facts))
-            .map_err(|e| Error::Internal(format!("texts of a customer: {e}")))?;
+        let known = match store::customers::lock(tx, scope, id)? {
+            Some(_) => store::clients::get(tx, scope, id)?,
+            None if !store::erasures::is_erased(tx, scope, id)? => return Ok(false),
+            None if store::erasures::get(tx, id)?.is_some() => return Ok(true),
+            // An earlier version has deleted it, and left alone what its payments wrote down.
+            None => None,
+        };
+        let texts = known.as_ref().map(|(customer, facts, _)| texts_of(customer, facts)).unwrap_or_default();
+        let texts =
+            serde_json::to_vec(&texts).map_err(|e| Error::Internal(format!("texts of a customer: {e}")))?;
         let now = self.now();
         store::erasures::blank_customer(tx, id, now)?;
         store::erasures::insert(
@@ -88,15 +96,13 @@ impl Engine {
                 ended_at: None,
             },
         )?;
-        let job = Job {
-            node: None,
-            due_at: now,
-            ..self.gateway_job(scope, JobKind::EraseCustomer, id.to_string())
-        };
-        store::jobs::insert(tx, &job)?;
+        let job = self.gateway_job(scope, JobKind::EraseCustomer, id.to_string());
+        store::jobs::insert(tx, &Job { node: None, due_at: now, ..job })?;
         tx.wake(store::Wake::Jobs);
-        let at = self.object_time(tx, scope, customer.clock)?;
-        let blank = Customer::new(id, scope, customer.created_at);
+        let (clock, created_at) =
+            known.map_or((None, now), |(customer, _, _)| (customer.clock, customer.created_at));
+        let at = self.object_time(tx, scope, clock)?;
+        let blank = Customer::new(id, scope, created_at);
         let snapshot = Snapshot { customer: Some(blank), ..Snapshot::default() };
         self.emit(tx, scope, cause, at, snapshot, &[News::new(EventType::CustomerDeleted, id.core())])?;
         let of = (Some(scope.merchant), Some(scope.mode));
@@ -104,7 +110,7 @@ impl Engine {
         Ok(true)
     }
 
-    /// Goes on with an erasure until nothing is left, or for as long as one run may take.
+    /// Goes on with an erasure for as long as one run may take. What fails is stepped over, told of, and tried again.
     pub(crate) async fn run_erasure(&self, job: &Job) -> Result<(), Error> {
         let known = CustomerId::parse(&job.object);
         let id = known.ok_or_else(|| Error::Internal(format!("{} is no customer", job.object)))?;
@@ -115,69 +121,56 @@ impl Engine {
         };
         let texts: Vec<String> = serde_json::from_slice(&self.vault.open(&context(id), &texts)?)
             .map_err(|e| Error::Internal(format!("texts of a customer: {e}")))?;
-        let person = Arc::new(Person::new(texts));
-        let mut reached = erasure.reached;
-        for _ in 0..ROUNDS {
-            let next = move |tx: &mut Tx<'_>| {
-                Ok::<_, Error>(store::erasures::payments(tx, id, reached, PAYMENTS_AT_ONCE)?)
-            };
-            let found = self.store.read(next).await?;
-            if found.is_empty() {
-                return self.end_erasure(scope, id, job, person).await;
-            }
-            for payment in found {
-                let (engine, person) = (self.clone(), person.clone());
-                self.store
-                    .write(move |tx| {
-                        engine.erase_payment(tx, scope, id, payment.payment, &person)?;
-                        Ok::<_, Error>(store::erasures::advance(tx, id, payment)?)
-                    })
-                    .await?;
-                reached = Some(payment);
-            }
+        let run = Run { engine: self.clone(), scope, customer: id, person: Arc::new(Person::new(texts)) };
+        if erasure.reached.is_none() {
+            run.own().await?;
         }
-        let now = self.now();
+        let mut faults = 0;
+        let reached = erasure.reached;
+        let found = self
+            .store
+            .read(move |tx| Ok::<_, Error>(store::erasures::payments(tx, id, reached, PAYMENTS_AT_ONCE)?))
+            .await?;
+        let more = !found.is_empty();
+        for payment in found {
+            faults += usize::from(!run.tried(payment.payment).await);
+            self.store.write(move |tx| Ok::<_, Error>(store::erasures::advance(tx, id, payment)?)).await?;
+        }
+        let wait = if faults > 0 {
+            self.store.write(move |tx| Ok::<_, Error>(store::erasures::begin_again(tx, id)?)).await?;
+            FAULT_WAIT_US
+        } else if more {
+            0
+        } else if run.end(erasure.begun_at).await? {
+            return self.finish_erasure(id, job).await;
+        } else {
+            // What is erased by now must not wait in the log for what is not.
+            if let Err(error) = self.store.shed_log().await {
+                tracing::info!(?error, "the write-ahead log could not be emptied yet");
+            }
+            WAIT_US
+        };
+        let due = self.now().plus(wait);
         self.store
             .write(move |tx| {
-                store::jobs::put_off(tx, job, now, None)?;
+                store::jobs::put_off(tx, job, due, None)?;
                 tx.wake(store::Wake::Jobs);
                 Ok::<_, Error>(())
             })
             .await
     }
 
-    /// What is left after the payments: saved methods, payouts to the person, the customer's own events; and at last
-    /// what the database still holds of overwritten rows.
-    async fn end_erasure(
-        &self,
-        scope: Scope,
-        id: CustomerId,
-        job: domain::id::JobId,
-        person: Arc<Person>,
-    ) -> Result<(), Error> {
-        loop {
-            let (engine, person) = (self.clone(), person.clone());
-            let removed = self
-                .store
-                .write(move |tx| {
-                    let methods = store::erasures::methods(tx, id, METHODS_AT_ONCE)?;
-                    for method in &methods {
-                        engine.erase_method(tx, scope, *method, &person)?;
-                    }
-                    Ok::<_, Error>(methods.len())
-                })
-                .await?;
-            if removed == 0 {
-                break;
-            }
-        }
-        let (engine, known) = (self.clone(), person.clone());
-        let waits = self.store.write(move |tx| engine.erase_rest(tx, scope, id, &known)).await?;
-        if waits {
-            let later = self.now().plus(PAYOUT_WAIT_US);
+    /// Nothing in the tables names the person any more: now the log behind them, and at last by what they were known.
+    async fn finish_erasure(&self, id: CustomerId, job: JobId) -> Result<(), Error> {
+        if let Err(error) = self.store.shed_log().await {
+            tracing::warn!(
+                ?error,
+                "the write-ahead log could not be emptied after an erasure; it will be tried again"
+            );
+            let due = self.now().plus(WAIT_US);
             return self
                 .store
-                .write(move |tx| Ok::<_, Error>(store::jobs::put_off(tx, job, later, None)?))
+                .write(move |tx| Ok::<_, Error>(store::jobs::put_off(tx, job, due, None)?))
                 .await;
         }
         let now = self.now();
@@ -186,14 +179,199 @@ impl Engine {
                 store::erasures::end(tx, id, now)?;
                 Ok::<_, Error>(store::jobs::delete(tx, job)?)
             })
-            .await?;
-        // Nothing in the tables names the person any more; the log behind them may.
-        if let Err(e) = self.store.shed_log().await {
-            tracing::warn!(error = ?e, "the write-ahead log could not be emptied after an erasure; a restart empties it");
+            .await
+    }
+}
+
+/// One run of an erasure's job.
+struct Run {
+    engine: Engine,
+    scope: Scope,
+    customer: CustomerId,
+    person: Arc<Person>,
+}
+
+impl Run {
+    /// The customer's own events, the replies to requests, and the saved methods.
+    async fn own(&self) -> Result<(), Error> {
+        self.events(self.customer.core()).await?;
+        self.replies().await?;
+        self.methods().await
+    }
+
+    /// Whether a payment could be erased.
+    async fn tried(&self, id: PaymentId) -> bool {
+        match self.payment(id).await {
+            Ok(()) => true,
+            Err(error) => {
+                tracing::error!(payment = %id, ?error, "a payment of an erased customer could not be gone through");
+                false
+            }
+        }
+    }
+
+    async fn payment(&self, id: PaymentId) -> Result<(), Error> {
+        let (engine, scope, customer, person) =
+            (self.engine.clone(), self.scope, self.customer, self.person.clone());
+        let (person, objects) =
+            self.engine.store.write(move |tx| engine.erase_payment(tx, scope, customer, id, &person)).await?;
+        // After its rows: an event that is written from now on is made from what is blank already.
+        let known = Run { engine: self.engine.clone(), scope, customer, person: Arc::new(person) };
+        for object in objects {
+            known.events(object).await?;
         }
         Ok(())
     }
 
+    async fn methods(&self) -> Result<(), Error> {
+        loop {
+            let customer = self.customer;
+            let removed = self
+                .engine
+                .store
+                .write(move |tx| {
+                    let methods = store::erasures::methods(tx, customer, METHODS_AT_ONCE)?;
+                    for method in &methods {
+                        store::erasures::delete_method(tx, *method)?;
+                    }
+                    Ok::<_, Error>(methods)
+                })
+                .await?;
+            if removed.is_empty() {
+                return Ok(());
+            }
+            for method in removed {
+                self.events(method).await?;
+            }
+        }
+    }
+
+    /// The events about an object, a few in each commit.
+    async fn events(&self, object: Core) -> Result<(), Error> {
+        let mut after: Option<EventId> = None;
+        loop {
+            let last = after;
+            let page = self
+                .engine
+                .store
+                .read(move |tx| Ok::<_, Error>(store::erasures::events(tx, object, last, EVENTS_AT_ONCE)?))
+                .await?;
+            let Some(last) = page.last().copied() else { return Ok(()) };
+            after = Some(last);
+            self.rewrite(page).await?;
+        }
+    }
+
+    async fn rewrite(&self, events: Vec<EventId>) -> Result<(), Error> {
+        let person = self.person.clone();
+        self.engine
+            .store
+            .write(move |tx| {
+                events.iter().try_for_each(|event| {
+                    Ok::<_, Error>(store::erasures::rewrite_event(tx, *event, &edit(&person))?)
+                })
+            })
+            .await
+    }
+
+    /// Stored replies: those that show the customer's objects, and those in which the person is named.
+    async fn replies(&self) -> Result<(), Error> {
+        let (shown, hex) = (self.customer.to_string(), self.customer.0.hex());
+        let scope = self.scope;
+        let mut after = String::new();
+        loop {
+            let last = after.clone();
+            let page = self
+                .engine
+                .store
+                .read(move |tx| Ok::<_, Error>(store::erasures::replies(tx, scope, &last, REPLIES_AT_ONCE)?))
+                .await?;
+            let Some(last) = page.last() else { return Ok(()) };
+            after.clone_from(&last.key);
+            for known in page {
+                let edited = self.engine.edited_reply(scope, &known, |body| {
+                    let theirs =
+                        body.contains(&shown) || body.contains(&hex) || self.person.is_named_in(body);
+                    if theirs { self.person.erase_object(body) } else { body.to_owned() }
+                })?;
+                let Some(edited) = edited else { continue };
+                self.engine
+                    .store
+                    .write(move |tx| Ok::<_, Error>(store::erasures::set_reply(tx, scope, &known, &edited)?))
+                    .await?;
+            }
+        }
+    }
+
+    /// What may have come or changed since its turn, and what Gate has without a payment. Whether nothing is left that
+    /// could bring the person back.
+    async fn end(&self, begun: Timestamp) -> Result<bool, Error> {
+        self.own().await?;
+        let customer = self.customer;
+        let unsettled = move |tx: &mut Tx<'_>| {
+            Ok::<_, Error>(store::erasures::unsettled(tx, customer, begun, PAYMENTS_AT_ONCE)?)
+        };
+        let mut whole = true;
+        for payment in self.engine.store.read(unsettled).await? {
+            whole &= self.tried(payment).await;
+        }
+        let unpaid =
+            self.engine.store.read(move |tx| Ok::<_, Error>(store::erasures::unpaid(tx, customer)?)).await?;
+        for transaction in unpaid {
+            whole &= self.unpaid(transaction).await?;
+        }
+        let (engine, person) = (self.engine.clone(), self.person.clone());
+        let open = self
+            .engine
+            .store
+            .write(move |tx| {
+                store::erasures::rewrite_payer(tx, customer, &edit(&person))?;
+                Ok::<_, Error>(store::erasures::open_payments(tx, customer)?)
+            })
+            .await?;
+        // One process has seen everything that was begun; on PostgreSQL another one may still be at it.
+        let late = !engine.store.is_embedded() && engine.now() < begun.plus(LATE_US);
+        Ok(whole && open == 0 && !late)
+    }
+
+    /// A transaction of Gate without a payment; false while it is a payout under way, for which the bank needs the
+    /// account.
+    async fn unpaid(&self, t: Unpaid) -> Result<bool, Error> {
+        let (scope, person) = (self.scope, self.person.clone());
+        let Some(payout) = t.payout else {
+            for at in [t.created_at, t.updated_at] {
+                let (storefront, uuid) = (t.storefront, t.uuid.clone());
+                let marked = move |tx: &mut Tx<'_>| {
+                    Ok::<_, Error>(store::erasures::marked_events(tx, storefront, &uuid, at)?)
+                };
+                let events = self.engine.store.read(marked).await?;
+                self.rewrite(events).await?;
+            }
+            return Ok(true);
+        };
+        let ended = self
+            .engine
+            .store
+            .write(move |tx| {
+                // Locked: a change of it at this moment writes an event, which must be among those below.
+                let known = store::payouts::lock(tx, scope, payout)?;
+                let ended = known.is_none_or(|payout| !payout.status.is_open());
+                if ended {
+                    store::erasures::rewrite_payout(tx, payout, &edit(&person))?;
+                }
+                Ok::<_, Error>(ended)
+            })
+            .await?;
+        if ended {
+            self.events(payout.core()).await?;
+        }
+        Ok(ended)
+    }
+}
+
+impl Engine {
+    /// Ends a payment that nobody has paid, and blanks its rows. By what its payer is known, and the objects whose events
+    /// are about it.
     fn erase_payment(
         &self,
         tx: &mut Tx<'_>,
@@ -201,12 +379,15 @@ impl Engine {
         customer: CustomerId,
         id: PaymentId,
         person: &Person,
-    ) -> Result<(), Error> {
+    ) -> Result<(Person, Vec<Core>), Error> {
         let mut payment = payments::lock(tx, scope, id)?;
+        // What the payer said of themselves here may stand in other texts of this payment too.
+        let person = person.clone().also(store::erasures::personal_texts(tx, id)?);
         let now = self.object_time(tx, scope, payment.clock)?;
         let waiting = payment.next_action.is_some().then_some(payment.latest_attempt).flatten();
+        let reason = CancellationReason::RequestedByCustomer;
         // Nobody may fill in the form of a person who is gone.
-        if payment::close(&mut payment, CancellationReason::RequestedByCustomer, now).is_ok() {
+        if payment::close(&mut payment, reason, now).is_ok() {
             if let Some(attempt) = waiting {
                 self.give_up_attempt(tx, scope, attempt)?;
             }
@@ -214,81 +395,48 @@ impl Engine {
             let snapshot = Snapshot { payment: Some(payment_view(tx, payment)?), ..Snapshot::default() };
             let news = [News::new(EventType::PaymentIntentCanceled, id.core())];
             self.emit(tx, scope, &Cause::default(), now, snapshot, &news)?;
+        } else {
+            self.call_off(tx, &Cause::default(), &payment, Some(reason), now)?;
         }
-        store::erasures::rewrite_payment(tx, id, &edit(person))?;
-        self.erase_events(tx, scope, id.core(), person)?;
-        for object in store::erasures::objects(tx, id)? {
-            self.erase_events(tx, scope, object, person)?;
+        store::erasures::rewrite_payment(tx, id, &edit(&person))?;
+        let mut objects = vec![id.core()];
+        objects.extend(store::erasures::objects(tx, id)?);
+        let ended = store::payments::get(tx, scope, id)?.is_some_and(|p| !p.is_open());
+        // What waits for an answer of the provider, or of the payer, may need its method once more.
+        let methods = if ended { store::erasures::methods_of_payment(tx, id, customer)? } else { Vec::new() };
+        for method in methods {
+            store::erasures::delete_method(tx, method)?;
+            objects.push(method);
         }
-        for method in store::erasures::methods_of_payment(tx, id, customer)? {
-            self.erase_method(tx, scope, method, person)?;
-        }
-        Ok(())
-    }
-
-    fn erase_method(
-        &self,
-        tx: &mut Tx<'_>,
-        scope: Scope,
-        method: Core,
-        person: &Person,
-    ) -> Result<(), Error> {
-        self.erase_events(tx, scope, method, person)?;
-        Ok(store::erasures::delete_method(tx, method)?)
-    }
-
-    /// The customer's own events, and what Gate has of it without a payment. True while a payout to the person is
-    /// under way.
-    fn erase_rest(
-        &self,
-        tx: &mut Tx<'_>,
-        scope: Scope,
-        id: CustomerId,
-        person: &Person,
-    ) -> Result<bool, Error> {
-        self.erase_events(tx, scope, id.core(), person)?;
-        let mut waits = false;
-        for (storefront, uuid, payout) in store::erasures::unpaid(tx, id)? {
-            store::erasures::rewrite_marked_events(tx, storefront, &uuid, &edit(person))?;
-            let Some(payout) = payout else { continue };
-            let open = store::payouts::get(tx, scope, payout)?.is_some_and(|p| p.status.is_open());
-            waits |= open;
-            if !open {
-                store::erasures::rewrite_payout(tx, payout, &edit(person))?;
-                self.erase_events(tx, scope, payout.core(), person)?;
-            }
-        }
-        store::erasures::rewrite_payer(tx, id, &edit(person))?;
-        Ok(waits)
-    }
-
-    /// The events about an object, and the replies to the requests that caused them.
-    fn erase_events(
-        &self,
-        tx: &mut Tx<'_>,
-        scope: Scope,
-        object: Core,
-        person: &Person,
-    ) -> Result<(), Error> {
-        store::erasures::rewrite_events(tx, object, &edit(person))?;
-        for key in store::erasures::keys(tx, object)? {
-            self.rewrite_reply(tx, scope, &key, |body| person.erase_text(body))?;
-        }
-        Ok(())
+        Ok((person, objects))
     }
 }
 
-fn edit(person: &Person) -> impl Fn(Content, &str) -> String {
+fn edit(person: &Person) -> impl Fn(Content, &str) -> Option<String> {
     |content, text| match content {
-        Content::Any => person.erase_text(text),
-        Content::Personal => match serde_json::from_str(text) {
+        Content::Object => Some(person.erase_object(text)),
+        Content::Snapshot => Some(readable(person.erase_object(text))),
+        Content::Request => Some(person.erase_request(text)),
+        Content::Free => Some(person.erase_free(text)),
+        Content::Address => person.erase_address(text),
+        Content::Personal => Some(match serde_json::from_str(text) {
             Ok(mut value) => {
                 blank(&mut value);
                 value.to_string()
             }
             Err(_) => domain::erasure::ERASED.to_owned(),
-        },
+        }),
     }
+}
+
+/// A snapshot that can still be read, or none of its objects: an event that cannot be shown would hold up every list and
+/// every delivery in which it stands.
+fn readable(snapshot: String) -> String {
+    if let Err(error) = serde_json::from_str::<Snapshot>(&snapshot) {
+        tracing::error!(%error, "an erased snapshot could not be read any more, and was emptied");
+        return "{}".to_owned();
+    }
+    snapshot
 }
 
 /// By what a customer is known: names, addresses and numbers that point at one person or household.

@@ -233,6 +233,8 @@ impl Engine {
     ) -> Result<(), Error> {
         let Some(delivery) = store::webhooks::get_delivery(tx, id)? else { return Ok(()) };
         let made = delivery.attempts + 1;
+        // Whoever erased the event while it was on its way took the body: then what it said must not come back.
+        let erased = !store::webhooks::has_body(tx, id)?;
         let row = DeliveryAttempt {
             n: made,
             cause: if attempted.resent_from == Some(delivery.attempts) { "manual" } else { "automatic" }
@@ -242,7 +244,7 @@ impl Engine {
             duration_us: attempted.duration_us,
             status: attempted.result.as_ref().ok().map(|s| i64::from(*s)),
             error: attempted.result.as_ref().err().cloned(),
-            response: attempted.response.clone(),
+            response: attempted.response.clone().filter(|_| !erased),
         };
         store::webhooks::insert_attempt(tx, id, &row)?;
         let now = self.now();

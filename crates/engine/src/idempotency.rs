@@ -8,6 +8,7 @@ use crate::views::Views;
 use domain::limits::IDEMPOTENCY_KEPT_US;
 use domain::scope::Scope;
 use store::Tx;
+use store::erasures::StoredReply;
 use store::idempotency::{KnownKey, NewKey};
 
 fn context(scope: Scope, key: &str) -> String {
@@ -87,22 +88,21 @@ impl Engine {
         Ok(reply)
     }
 
-    /// Rewrites the stored reply of a key, if it has one.
-    pub(crate) fn rewrite_reply(
+    /// A stored reply after `edit`, sealed again; `None` if that changes nothing.
+    pub(crate) fn edited_reply(
         &self,
-        tx: &mut Tx<'_>,
         scope: Scope,
-        key: &str,
+        known: &StoredReply,
         edit: impl Fn(&str) -> String,
-    ) -> Result<(), Error> {
-        let Some((_, sealed)) = store::idempotency::find(tx, scope, key)?.and_then(|known| known.reply)
-        else {
-            return Ok(());
-        };
-        let body = self.vault.open(&context(scope, key), &sealed)?;
-        let body = edit(&String::from_utf8_lossy(&body));
-        let sealed = self.vault.seal(&context(scope, key), body.as_bytes())?;
-        Ok(store::erasures::set_reply(tx, scope, key, &sealed)?)
+    ) -> Result<Option<Vec<u8>>, Error> {
+        let context = context(scope, &known.key);
+        let body = self.vault.open(&context, &known.sealed)?;
+        let body = String::from_utf8_lossy(&body);
+        let edited = edit(&body);
+        if edited == body {
+            return Ok(None);
+        }
+        self.vault.seal(&context, edited.as_bytes()).map(Some)
     }
 
     fn insert_key(&self, tx: &mut Tx<'_>, new: &NewKey, reply: Option<(i64, &[u8])>) -> Result<(), Error> {

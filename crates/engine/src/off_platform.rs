@@ -158,7 +158,7 @@ impl Engine {
     pub(crate) fn call_off(
         &self,
         tx: &mut Tx<'_>,
-        call: &Call,
+        cause: &Cause,
         payment: &Payment,
         reason: Option<CancellationReason>,
         at: Timestamp,
@@ -173,7 +173,7 @@ impl Engine {
         let mut payment = payment.clone();
         off_platform::call_off(&mut payment, &mut attempt, reason, at);
         store::attempts::update(tx, &attempt)?;
-        self.tell(tx, &Cause::from(call), payment, attempt, off_platform::CALLED_OFF, at).map(Some)
+        self.tell(tx, cause, payment, attempt, off_platform::CALLED_OFF, at).map(Some)
     }
 
     /// A refund of money that went past us: the merchant has given it back itself. Done at once.

@@ -11,5 +11,9 @@ CREATE TABLE erasures (
     ended_at BIGINT
 );
 
+-- Whose saved method it was before it was detached.
+ALTER TABLE payment_methods ADD COLUMN former_customer BYTEA;
+CREATE INDEX payment_methods_by_former ON payment_methods (former_customer) WHERE former_customer IS NOT NULL;
+
 -- What of Gate has a payer and no payment by which it could be found.
 CREATE INDEX gate_transactions_by_payer ON gate_transactions (customer) WHERE payment IS NULL;

@@ -1,12 +1,13 @@
 //! What is left of a customer that is erased, and the rows that are about it.
 
 use crate::error::StoreError;
+use crate::ledger::first_id;
 use crate::page::select;
 use crate::params;
 use crate::tx::{Param, Row, ToParam, Tx};
-use domain::id::{Core, CustomerId, PaymentId, PayoutId};
+use domain::id::{Core, CustomerId, DeliveryId, EventId, PaymentId, PayoutId};
 use domain::scope::Scope;
-use domain::time::Timestamp;
+use domain::time::{MINUTE, Timestamp};
 
 /// The erasure of one customer.
 #[derive(Clone, Debug)]
@@ -104,14 +105,22 @@ pub fn payments(
 /// What a column holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Content {
-    /// Text, or JSON, in which the person may be named.
-    Any,
+    /// An object of ours, as JSON.
+    Object,
+    /// The objects of an event, as JSON.
+    Snapshot,
+    /// A signed request, as JSON.
+    Request,
+    /// Somebody's own text, or JSON of such texts.
+    Free,
+    /// An address of the web.
+    Address,
     /// JSON that is about the person alone.
     Personal,
 }
 
 /// Gives what a column is to hold instead.
-pub type Edit<'e> = dyn Fn(Content, &str) -> String + 'e;
+pub type Edit<'e> = dyn Fn(Content, &str) -> Option<String> + 'e;
 
 /// Columns of one table, and how its rows are picked by one value.
 struct Place {
@@ -121,47 +130,53 @@ struct Place {
     picked_by: &'static str,
 }
 
-use Content::{Any, Personal};
+use Content::{Address, Free, Object, Personal, Request, Snapshot};
 
 /// What a payment has written down of its payer, picked by the payment.
 const OF_PAYMENT: &[Place] = &[
     Place {
         table: "payments",
         key: "id",
-        columns: &[("details", Any), ("metadata", Any), ("next_action", Any)],
+        columns: &[("details", Object), ("metadata", Free), ("next_action", Object)],
         picked_by: "id = ?1",
     },
-    Place { table: "checkouts", key: "payment", columns: &[("details", Any)], picked_by: "payment = ?1" },
+    Place { table: "checkouts", key: "payment", columns: &[("details", Object)], picked_by: "payment = ?1" },
     Place {
         table: "site_checkouts",
         key: "payment",
         columns: &[
-            ("items", Any),
+            ("items", Object),
             ("billing", Personal),
             ("shipping", Personal),
-            ("external_reference", Any),
-            ("invoice_number", Any),
+            ("external_reference", Free),
+            ("invoice_number", Free),
+            ("ipn_url", Address),
         ],
         picked_by: "payment = ?1",
     },
     Place {
         table: "attempts",
         key: "id",
-        columns: &[("method", Any), ("billing", Personal)],
+        columns: &[("method", Object), ("billing", Personal)],
         picked_by: "payment = ?1",
     },
-    Place { table: "challenges", key: "code", columns: &[("return_url", Any)], picked_by: "payment = ?1" },
-    Place { table: "refunds", key: "id", columns: &[("metadata", Any)], picked_by: "payment = ?1" },
+    Place {
+        table: "challenges",
+        key: "code",
+        columns: &[("return_url", Address)],
+        picked_by: "payment = ?1",
+    },
+    Place { table: "refunds", key: "id", columns: &[("metadata", Free)], picked_by: "payment = ?1" },
     Place {
         table: "gate_transactions",
         key: "number",
-        columns: &[("request", Any), ("callback_url", Any)],
+        columns: &[("request", Request), ("callback_url", Address)],
         picked_by: "payment = ?1",
     },
     Place {
         table: "gate_operations",
         key: "number",
-        columns: &[("comment", Any)],
+        columns: &[("comment", Free)],
         picked_by: "transaction_number IN (SELECT number FROM gate_transactions WHERE payment = ?1)",
     },
 ];
@@ -170,7 +185,7 @@ const OF_PAYMENT: &[Place] = &[
 const OF_PAYER: &[Place] = &[Place {
     table: "gate_transactions",
     key: "number",
-    columns: &[("request", Any), ("callback_url", Any)],
+    columns: &[("request", Request), ("callback_url", Address)],
     picked_by: "customer = ?1 AND payment IS NULL",
 }];
 
@@ -178,29 +193,23 @@ const OF_PAYER: &[Place] = &[Place {
 const OF_PAYOUT: &[Place] = &[Place {
     table: "payouts",
     key: "id",
-    columns: &[("destination", Any), ("description", Any), ("metadata", Any)],
+    columns: &[("destination", Object), ("description", Free), ("metadata", Free)],
     picked_by: "id = ?1",
 }];
 
-/// What was frozen and sent about an object, picked by the object.
-const OF_OBJECT: &[Place] = &[
+/// What was frozen and sent, picked by the event.
+const OF_EVENT: &[Place] = &[
     Place {
         table: "snapshots",
         key: "id",
-        columns: &[("body", Any)],
-        picked_by: "id IN (SELECT snapshot FROM events WHERE object = ?1)",
+        columns: &[("body", Snapshot)],
+        picked_by: "id = (SELECT snapshot FROM events WHERE id = ?1)",
     },
     Place {
         table: "deliveries",
         key: "id",
-        columns: &[("url", Any)],
-        picked_by: "event IN (SELECT id FROM events WHERE object = ?1) AND status <> 'pending'",
-    },
-    Place {
-        table: "delivery_attempts",
-        key: "delivery",
-        columns: &[("url", Any)],
-        picked_by: "delivery IN (SELECT d.id FROM deliveries d JOIN events e ON e.id = d.event WHERE e.object = ?1)",
+        columns: &[("url", Free)],
+        picked_by: "event = ?1 AND status <> 'pending'",
     },
 ];
 
@@ -250,13 +259,34 @@ fn rewrite(tx: &mut Tx<'_>, place: &Place, value: Param<'_>, edit: &Edit<'_>) ->
         for ((name, content), text) in columns.iter().zip(texts) {
             let Some(text) = text else { continue };
             let edited = edit(*content, &text);
-            if edited != text {
+            if edited.as_deref() != Some(text.as_str()) {
                 let sql = format!("UPDATE {table} SET {name} = ?1 WHERE {key} = ?2");
                 tx.execute(&sql, params![edited, row])?;
             }
         }
     }
     Ok(())
+}
+
+/// What stands in the places of a payment that are about its payer alone: names, addresses and numbers.
+pub fn personal_texts(tx: &mut Tx<'_>, payment: PaymentId) -> Result<Vec<String>, StoreError> {
+    let mut found = Vec::new();
+    let columns = [
+        ("attempts", "billing", "payment = ?1"),
+        ("site_checkouts", "billing", "payment = ?1"),
+        ("site_checkouts", "shipping", "payment = ?1"),
+        ("payments", "details", "id = ?1"),
+        ("checkouts", "details", "payment = ?1"),
+    ];
+    for (table, column, picked_by) in columns {
+        let sql = format!("SELECT {column} FROM {table} WHERE {picked_by} AND {column} IS NOT NULL");
+        let texts: Vec<String> = tx.all(&sql, params![payment], |row| row.next())?;
+        for text in texts {
+            let Ok(value) = serde_json::from_str::<serde_json::Value>(&text) else { continue };
+            domain::erasure::names(&value, &mut found);
+        }
+    }
+    Ok(found)
 }
 
 /// Rewrites a payment with all that belongs to it. The caller holds its row lock.
@@ -276,54 +306,130 @@ pub fn rewrite_payout(tx: &mut Tx<'_>, payout: PayoutId, edit: &Edit<'_>) -> Res
     Ok(())
 }
 
-/// Rewrites the events about an object. Bodies that were sent are made anew when they are sent again; what receivers
-/// answered is forgotten.
-pub fn rewrite_events(tx: &mut Tx<'_>, object: Core, edit: &Edit<'_>) -> Result<(), StoreError> {
-    OF_OBJECT.iter().try_for_each(|place| rewrite(tx, place, object.param(), edit))?;
-    tx.execute(
-        "UPDATE deliveries SET body = NULL WHERE event IN (SELECT id FROM events WHERE object = ?1)",
-        params![object],
-    )?;
-    tx.execute(
-        "UPDATE delivery_attempts SET response = NULL WHERE delivery IN (SELECT d.id FROM deliveries d \
-         JOIN events e ON e.id = d.event WHERE e.object = ?1)",
-        params![object],
-    )?;
-    Ok(())
+/// The events about an object behind `after`, in the order of their ids.
+pub fn events(
+    tx: &mut Tx<'_>,
+    object: Core,
+    after: Option<EventId>,
+    limit: i64,
+) -> Result<Vec<EventId>, StoreError> {
+    tx.all(
+        "SELECT id FROM events WHERE object = ?1 AND id > ?2 ORDER BY id LIMIT ?3",
+        params![object, after.unwrap_or(EventId(Core([0; 12]))), limit],
+        |row| row.next(),
+    )
 }
 
-/// The same for the events of a storefront in whose snapshot `mark` stands: Gate tells so of what has no payment.
-pub fn rewrite_marked_events(
+/// The events of a storefront, made around `at`, in whose snapshot `mark` stands: Gate tells so of what has no payment.
+pub fn marked_events(
     tx: &mut Tx<'_>,
     storefront: Core,
     mark: &str,
-    edit: &Edit<'_>,
-) -> Result<(), StoreError> {
-    let marked: Vec<(Vec<u8>, Vec<u8>, String)> = tx.all(
-        "SELECT e.id, s.id, s.body FROM events e JOIN snapshots s ON s.id = e.snapshot \
-         WHERE e.object = ?1 AND s.body LIKE ?2",
-        params![storefront, format!("%{mark}%")],
+    at: Timestamp,
+) -> Result<Vec<EventId>, StoreError> {
+    tx.all(
+        "SELECT e.id FROM events e JOIN snapshots s ON s.id = e.snapshot WHERE e.id >= ?1 AND e.id < ?2 \
+         AND e.object = ?3 AND s.body LIKE ?4 ORDER BY e.id",
+        params![first_id(at.plus(-MINUTE)), first_id(at.plus(MINUTE)), storefront, format!("%{mark}%")],
+        |row| row.next(),
+    )
+}
+
+/// Rewrites an event. Bodies that were sent are made anew when they are sent again; what receivers answered is forgotten.
+pub fn rewrite_event(tx: &mut Tx<'_>, event: EventId, edit: &Edit<'_>) -> Result<(), StoreError> {
+    OF_EVENT.iter().try_for_each(|place| rewrite(tx, place, event.param(), edit))?;
+    tx.execute("UPDATE deliveries SET body = NULL WHERE event = ?1", params![event])?;
+    let key = tx.opt("SELECT idempotency_key FROM events WHERE id = ?1", params![event], |row| {
+        row.next::<Option<String>>()
+    })?;
+    if let Some(key) = key.flatten()
+        && edit(Free, &key).as_deref() != Some(key.as_str())
+    {
+        tx.execute("UPDATE events SET idempotency_key = NULL WHERE id = ?1", params![event])?;
+    }
+    let of_event = "delivery IN (SELECT id FROM deliveries WHERE event = ?1)";
+    let forget = format!("UPDATE delivery_attempts SET response = NULL WHERE {of_event}");
+    tx.execute(&forget, params![event])?;
+    let urls: Vec<(DeliveryId, i64, String)> = tx.all(
+        &format!("SELECT delivery, n, url FROM delivery_attempts WHERE {of_event}"),
+        params![event],
         |row| Ok((row.next()?, row.next()?, row.next()?)),
     )?;
-    for (event, snapshot, body) in marked {
-        let edited = edit(Any, &body);
-        tx.execute("UPDATE snapshots SET body = ?1 WHERE id = ?2", params![edited, snapshot])?;
-        tx.execute("UPDATE deliveries SET body = NULL WHERE event = ?1", params![event])?;
-        tx.execute(
-            "UPDATE delivery_attempts SET response = NULL WHERE delivery IN (SELECT id FROM deliveries WHERE event = ?1)",
-            params![event],
-        )?;
+    for (delivery, n, url) in urls {
+        if let Some(edited) = edit(Free, &url).filter(|edited| *edited != url) {
+            tx.execute(
+                "UPDATE delivery_attempts SET url = ?1 WHERE delivery = ?2 AND n = ?3",
+                params![edited, delivery, n],
+            )?;
+        }
     }
     Ok(())
 }
 
-/// The idempotency keys of the requests that caused the events about an object.
-pub fn keys(tx: &mut Tx<'_>, object: Core) -> Result<Vec<String>, StoreError> {
+/// A reply that is stored under an idempotency key.
+#[derive(Clone, Debug)]
+pub struct StoredReply {
+    pub key: String,
+    pub sealed: Vec<u8>,
+}
+
+/// Stored replies to a merchant's requests behind the key `after`.
+pub fn replies(
+    tx: &mut Tx<'_>,
+    scope: Scope,
+    after: &str,
+    limit: i64,
+) -> Result<Vec<StoredReply>, StoreError> {
     tx.all(
-        "SELECT DISTINCT idempotency_key FROM events WHERE object = ?1 AND idempotency_key IS NOT NULL",
-        params![object],
+        "SELECT key, reply FROM idempotency_keys WHERE merchant = ?1 AND live = ?2 AND key > ?3 AND reply IS NOT NULL \
+         ORDER BY key LIMIT ?4",
+        params![scope.merchant, scope.mode, after, limit],
+        |row| Ok(StoredReply { key: row.next()?, sealed: row.next()? }),
+    )
+}
+
+/// Replaces a stored reply, unless the key has another one meanwhile.
+pub fn set_reply(tx: &mut Tx<'_>, scope: Scope, known: &StoredReply, reply: &[u8]) -> Result<(), StoreError> {
+    tx.execute(
+        "UPDATE idempotency_keys SET reply = ?1 WHERE merchant = ?2 AND live = ?3 AND key = ?4 AND reply = ?5",
+        params![*reply, scope.merchant, scope.mode, known.key, known.sealed],
+    )?;
+    Ok(())
+}
+
+/// The customer's payments that may still change what is known of the payer: those that are not ended, and those that
+/// were made after `begun`, by a request that had looked before.
+pub fn unsettled(
+    tx: &mut Tx<'_>,
+    customer: CustomerId,
+    begun: Timestamp,
+    limit: i64,
+) -> Result<Vec<PaymentId>, StoreError> {
+    tx.all(
+        "SELECT id FROM payments WHERE customer = ?1 AND (id >= ?2 OR op_kind IS NOT NULL OR status IN \
+         ('requires_payment_method', 'requires_confirmation', 'requires_action', 'processing')) ORDER BY id LIMIT ?3",
+        params![customer, first_id(begun.plus(-MINUTE)), limit],
         |row| row.next(),
     )
+}
+
+/// How many of the customer's payments are not ended: what comes of them may bring the payer's words once more.
+pub fn open_payments(tx: &mut Tx<'_>, customer: CustomerId) -> Result<i64, StoreError> {
+    tx.one(
+        "SELECT COUNT(*) FROM payments WHERE customer = ?1 AND (op_kind IS NOT NULL OR status IN \
+         ('requires_payment_method', 'requires_confirmation', 'requires_action', 'processing'))",
+        params![customer],
+        |row| row.next(),
+    )
+}
+
+/// Goes through the payments from the first one again.
+pub fn begin_again(tx: &mut Tx<'_>, customer: CustomerId) -> Result<(), StoreError> {
+    tx.execute(
+        "UPDATE erasures SET payment = NULL, payment_at = NULL WHERE customer = ?1",
+        params![customer],
+    )?;
+    Ok(())
 }
 
 /// Attempts and refunds of a payment: events are about them too.
@@ -335,7 +441,7 @@ pub fn objects(tx: &mut Tx<'_>, payment: PaymentId) -> Result<Vec<Core>, StoreEr
     )
 }
 
-/// Methods that paid a payment and belong to nobody else.
+/// Methods with which a payment was tried, and that nobody else has or pays with now.
 pub fn methods_of_payment(
     tx: &mut Tx<'_>,
     payment: PaymentId,
@@ -343,16 +449,18 @@ pub fn methods_of_payment(
 ) -> Result<Vec<Core>, StoreError> {
     tx.all(
         "SELECT m.id FROM payment_methods m WHERE m.id IN (SELECT payment_method FROM attempts WHERE payment = ?1 \
-         UNION SELECT payment_method FROM payments WHERE id = ?1) AND (m.customer IS NULL OR m.customer = ?2)",
+         UNION SELECT payment_method FROM payments WHERE id = ?1) AND (m.customer = ?2 OR m.customer IS NULL \
+         AND (m.used_by IS NULL OR m.used_by IN (SELECT id FROM attempts WHERE payment = ?1)))",
         params![payment, customer],
         |row| row.next(),
     )
 }
 
-/// Saved methods of a customer.
+/// Methods that are or were saved for a customer.
 pub fn methods(tx: &mut Tx<'_>, customer: CustomerId, limit: i64) -> Result<Vec<Core>, StoreError> {
     tx.all(
-        "SELECT id FROM payment_methods WHERE customer = ?1 ORDER BY created_at, id LIMIT ?2",
+        "SELECT id FROM payment_methods WHERE customer = ?1 UNION ALL \
+         SELECT id FROM payment_methods WHERE former_customer = ?1 LIMIT ?2",
         params![customer, limit],
         |row| row.next(),
     )
@@ -364,25 +472,31 @@ pub fn delete_method(tx: &mut Tx<'_>, method: Core) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// What a payer has on Gate without a payment: storefront, uuid, and the payout if it is one.
-pub fn unpaid(
-    tx: &mut Tx<'_>,
-    customer: CustomerId,
-) -> Result<Vec<(Core, String, Option<PayoutId>)>, StoreError> {
-    tx.all(
-        "SELECT storefront, uuid, payout FROM gate_transactions WHERE customer = ?1 AND payment IS NULL ORDER BY number",
-        params![customer],
-        |row| Ok((row.next()?, row.next()?, row.next()?)),
-    )
+/// What a payer has on Gate without a payment.
+#[derive(Clone, Debug)]
+pub struct Unpaid {
+    pub storefront: Core,
+    pub uuid: String,
+    pub payout: Option<PayoutId>,
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
 }
 
-/// Replaces the stored reply to a key.
-pub fn set_reply(tx: &mut Tx<'_>, scope: Scope, key: &str, reply: &[u8]) -> Result<(), StoreError> {
-    tx.execute(
-        "UPDATE idempotency_keys SET reply = ?1 WHERE merchant = ?2 AND live = ?3 AND key = ?4",
-        params![reply, scope.merchant, scope.mode, key],
-    )?;
-    Ok(())
+pub fn unpaid(tx: &mut Tx<'_>, customer: CustomerId) -> Result<Vec<Unpaid>, StoreError> {
+    tx.all(
+        "SELECT storefront, uuid, payout, created_at, updated_at FROM gate_transactions WHERE customer = ?1 \
+         AND payment IS NULL ORDER BY number",
+        params![customer],
+        |row| {
+            Ok(Unpaid {
+                storefront: row.next()?,
+                uuid: row.next()?,
+                payout: row.next()?,
+                created_at: row.next()?,
+                updated_at: row.next()?,
+            })
+        },
+    )
 }
 
 /// Blanks a customer for every surface, and takes its saved methods out of use. Payments keep its id. The caller holds

@@ -48,7 +48,9 @@ pub fn insert(tx: &mut Tx<'_>, m: &PaymentMethod) -> Result<(), StoreError> {
 
 pub fn update(tx: &mut Tx<'_>, m: &PaymentMethod) -> Result<(), StoreError> {
     let changed = tx.execute(
-        "UPDATE payment_methods SET facts = ?1, billing = ?2, customer = ?3, used_up = ?4, metadata = ?5 \
+        "UPDATE payment_methods SET facts = ?1, billing = ?2, customer = ?3, used_up = ?4, metadata = ?5, \
+         former_customer = CASE WHEN CAST(?3 AS BYTEA) IS NULL THEN COALESCE(customer, former_customer) \
+         ELSE former_customer END \
          WHERE id = ?6 AND merchant = ?7 AND live = ?8",
         params![
             json(&m.facts)?,

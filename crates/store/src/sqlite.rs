@@ -105,9 +105,13 @@ impl Sqlite {
 /// How often emptying the log is tried: a reader that holds an old view of the database is in its way.
 const SHED_TRIES: u32 = 10;
 
+/// How long one try may keep the writer waiting, while it waits for readers itself.
+const SHED_WAIT: Duration = Duration::from_millis(20);
+
 /// Copies the log into the file and cuts it to nothing.
 pub(crate) fn shed_log(path: &Path) -> Result<(), StoreError> {
     let conn = open(path, true)?;
+    conn.busy_timeout(SHED_WAIT)?;
     for attempt in 1..=SHED_TRIES {
         let busy: i64 = conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
         if busy == 0 {

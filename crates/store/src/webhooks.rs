@@ -394,6 +394,13 @@ pub fn body(tx: &mut Tx<'_>, id: DeliveryId) -> Result<Option<Vec<u8>>, StoreErr
     tx.one("SELECT body FROM deliveries WHERE id = ?1", params![id], |r| r.next())
 }
 
+pub fn has_body(tx: &mut Tx<'_>, id: DeliveryId) -> Result<bool, StoreError> {
+    let found = tx.opt("SELECT 1 FROM deliveries WHERE id = ?1 AND body IS NOT NULL", params![id], |r| {
+        r.next::<i64>()
+    })?;
+    Ok(found.is_some())
+}
+
 /// Freezes the bytes that every attempt of this delivery sends.
 pub fn set_body(tx: &mut Tx<'_>, id: DeliveryId, body: &[u8]) -> Result<(), StoreError> {
     tx.execute("UPDATE deliveries SET body = ?1 WHERE id = ?2 AND body IS NULL", params![body, id])?;

@@ -194,6 +194,133 @@ testkit::on_both_engines! {
         app.assert_books().await;
     }
 
+    async fn words_of_ours_may_be_names(db) {
+        let app = TestApp::start(&db).await;
+        app.post("/v2/webhook_endpoints", &[("url", "http://127.0.0.1:9009/hook"), ("enabled_events[]", "*")]).await.expect(201);
+        for name in ["Test", "Card", "succeeded", "Visa", "automatic", "pi_", "payment_intent", "true", "eur"] {
+            let form = [("name", name), ("address[line1]", "card"), ("address[line2]", "12"), ("phone", "4242")];
+            let customer = id(&app.post_once(&format!("c-{name}"), "/v2/customers", &form).await.expect(201));
+            let order = [("customer", customer.as_str()), ("metadata[price]", "12.00"), ("capture_method", "manual"), ("description", name)];
+            let held = id(&app.pay(500, "pm_card_visa", &order).await.expect(201));
+            let open = [("amount", "100"), ("currency", "eur"), ("customer", &customer)];
+            app.post_once(&format!("p-{name}"), "/v2/payment_intents", &open).await.expect(201);
+            app.delete(&format!("/v2/customers/{customer}")).await.expect(200);
+            app.run_due().await;
+            let taken = app.post(&format!("/v2/payment_intents/{held}/capture"), &[]).await.expect(200);
+            assert_eq!((&taken["metadata"]["price"], &taken["status"]), (&json!("12.00"), &json!("succeeded")), "{name}");
+            let charge = app.get(&format!("/v2/charges/{}", taken["latest_charge"].as_str().expect("a charge"))).await.expect(200);
+            let card = &charge["payment_method_details"]["card"];
+            assert_eq!((&card["brand"], &card["last4"]), (&json!("visa"), &json!("4242")), "{name}");
+            let again = app.post_once(&format!("p-{name}"), "/v2/payment_intents", &open).await.expect(201);
+            assert_eq!((&again["object"], &again["status"]), (&json!("payment_intent"), &json!("requires_payment_method")), "{name}");
+        }
+        // Everything can still be read and sent.
+        for list in ["events", "payment_intents", "charges", "customers", "refunds"] {
+            let mut path = format!("/v2/{list}?limit=100");
+            loop {
+                let page = app.get(&path).await.expect(200);
+                let Some(last) = page["data"].as_array().and_then(|rows| rows.last()).filter(|_| page["has_more"] == true) else { break };
+                path = format!("/v2/{list}?limit=100&starting_after={}", last["id"].as_str().expect("an id"));
+            }
+        }
+        deliver(&app).await;
+        app.assert_books().await;
+    }
+
+    async fn what_is_at_a_provider_is_gone_through_again(db) {
+        let logs = Logs::capture();
+        // Debits stay under way until they are asked about.
+        let app = TestApp::with(&db, testkit::AppOptions { settle_us: domain::time::HOUR, ..Default::default() }).await;
+        let customer = id(&app.post("/v2/customers", &person()).await.expect(201));
+        let debit = [
+            ("amount", "900"), ("currency", "eur"), ("customer", &customer), ("confirm", "true"),
+            ("payment_method_types[]", "sepa_debit"), ("payment_method", "pm_sepa_debit_failure"),
+            ("metadata[note]", NAME),
+        ];
+        let debit = app.post("/v2/payment_intents", &debit).await.expect(201);
+        assert_eq!(debit["status"], "processing");
+        app.delete(&format!("/v2/customers/{customer}")).await.expect(200);
+        app.run_due().await;
+        assert_gone(&db, &app, &logs).await;
+        let path = format!("/v2/payment_intents/{}", id(&debit));
+        assert_eq!(app.get(&path).await.expect(200)["status"], "processing");
+        // It comes back, and with it a form that nobody may fill in any more.
+        let engine = app.engine.clone();
+        let later = engine.now();
+        app.store.write(move |tx| tx.execute("UPDATE sandbox_charges SET settles_at = ?1", store::params![later])).await.expect("settled");
+        app.run_waiting().await;
+        app.run_waiting().await;
+        let ended = app.get(&path).await.expect(200);
+        assert_eq!(ended["status"], "canceled", "{ended}");
+        assert_gone(&db, &app, &logs).await;
+        app.assert_books().await;
+    }
+
+    async fn nothing_hides_beside_the_customer(db) {
+        let logs = Logs::capture();
+        let app = TestApp::start(&db).await;
+        let customer = id(&app.post("/v2/customers", &person()).await.expect(201));
+        // A card that was taken from the customer again, and never paid.
+        let holder = [("type", "card"), ("card[token]", "tok_visa"), ("billing_details[name]", CARD_HOLDER), ("billing_details[email]", EMAIL)];
+        let detached = id(&app.post_once("m-1", "/v2/payment_methods", &holder).await.expect(201));
+        app.post(&format!("/v2/payment_methods/{detached}/attach"), &[("customer", &customer)]).await.expect(200);
+        app.post(&format!("/v2/payment_methods/{detached}/detach"), &[]).await.expect(200);
+        // What another person said at the payment stands in its metadata too, and in addresses as browsers write them.
+        let holder = [("type", "card"), ("card[token]", "tok_visa"), ("billing_details[name]", CARD_HOLDER), ("billing_details[phone]", PHONE)];
+        let paying = id(&app.post("/v2/payment_methods", &holder).await.expect(201));
+        let order = [("customer", customer.as_str()), ("metadata[who]", CARD_HOLDER), ("metadata[call]", "+4930 901-28845"),
+            ("return_url", "https://shop.example/thanks?n=Ottilie+Zwiebelfisch&e=Ottilie.Zwiebelfisch%40example.org")];
+        let paid = app.pay(1_000, &paying, &order).await.expect(201);
+        // A reply of a request that no event tells of.
+        let open = id(&app.post("/v2/payment_intents", &[("amount", "100"), ("currency", "eur"), ("customer", &customer)]).await.expect(201));
+        let address = [("shipping[name]", NAME), ("shipping[address][line1]", STREET)];
+        app.post_once("u-1", &format!("/v2/payment_intents/{open}"), &address).await.expect(200);
+        // A key that has another owner by now must not be touched.
+        let stranger = [("email", "stranger@example.org"), ("name", "Sam Stranger")];
+        let stranger = app.post_once("Ottilie.Zwiebelfisch@example.org", "/v2/customers", &stranger).await.expect(201);
+        app.delete(&format!("/v2/customers/{customer}")).await.expect(200);
+        app.run_due().await;
+        let seen = app.get(&format!("/v2/payment_intents/{}", id(&paid))).await.expect(200);
+        assert_eq!(seen["metadata"], json!({ "who": "[erased]", "call": "[erased]" }));
+        app.get(&format!("/v2/payment_methods/{detached}")).await.expect(404);
+        for (key, path, form) in [
+            ("u-1", format!("/v2/payment_intents/{open}"), address.to_vec()),
+            ("m-1", "/v2/payment_methods".to_owned(), [("type", "card"), ("card[token]", "tok_visa"), ("billing_details[name]", CARD_HOLDER), ("billing_details[email]", EMAIL)].to_vec()),
+        ] {
+            let again = app.post_once(key, &path, &form).await;
+            assert_eq!(again.header("idempotent-replayed"), Some("true"), "{}", again.text);
+            for text in [EMAIL, NAME, STREET] {
+                assert!(!again.text.contains(text), "{}", again.text);
+            }
+        }
+        let known = app.get(&format!("/v2/customers/{}", id(&stranger))).await.expect(200);
+        assert_eq!(known["name"], "Sam Stranger");
+        let texts: Vec<String> = [NAME, STREET, CARD_HOLDER, PHONE].iter().map(|text| (*text).to_owned()).collect();
+        assert_nowhere(&db, &app, &logs, &texts).await;
+    }
+
+    async fn an_answer_that_comes_late_is_not_kept(db) {
+        let app = TestApp::start(&db).await;
+        app.post("/v2/webhook_endpoints", &[("url", "http://127.0.0.1:9009/hook"), ("enabled_events[]", "*")]).await.expect(201);
+        let customer = id(&app.post("/v2/customers", &person()).await.expect(201));
+        let render = testkit::event_renderer(app.urls.clone());
+        let endpoint = app.engine.endpoints_with_due(10).await.expect("endpoints").remove(0);
+        let claimed = app.engine.claim_deliveries(endpoint.id, 10, render).await.expect("claimed").remove(0);
+        app.delete(&format!("/v2/customers/{customer}")).await.expect(200);
+        app.run_due().await;
+        let attempted = Attempted {
+            url: claimed.url.clone(),
+            started_at: app.engine.now(),
+            duration_us: 1,
+            result: Ok(200),
+            response: Some(format!("thank you, {NAME}")),
+            resent_from: None,
+            retry_after: None,
+        };
+        app.engine.settle_delivery(claimed.delivery.id, attempted, 0).await.expect("settled");
+        assert!(!format!("{:?}", rows(&app).await).contains(NAME));
+    }
+
     async fn others_are_left_alone(db) {
         let app = TestApp::start(&db).await;
         let (mut form, mut other) = (person(), person());

@@ -35,7 +35,7 @@ impl Engine {
             check(tx, &payment)?;
             let now = engine.object_time(tx, scope, payment.clock)?;
             let waiting = payment.next_action.is_some().then_some(payment.latest_attempt).flatten();
-            if let Some(view) = engine.call_off(tx, call, &payment, reason, now)? {
+            if let Some(view) = engine.call_off(tx, &Cause::from(call), &payment, reason, now)? {
                 let subject = payment.latest_attempt.map_or_else(|| id.0.hex(), |attempt| attempt.0.hex());
                 engine.audit_money(tx, call, subject, "the payment was canceled")?;
                 return Ok(Step::Done(engine.reply_now(tx, call, &Outcome::Done(view))?));
