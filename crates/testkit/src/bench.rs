@@ -2,6 +2,7 @@
 
 pub(crate) mod client;
 mod dashboard;
+mod export;
 pub(crate) mod figures;
 mod gate;
 pub(crate) mod gateway;
@@ -12,6 +13,7 @@ mod pattern;
 mod payments;
 
 pub use dashboard::{DashboardOptions, run as dashboard};
+pub use export::{ExportOptions, run as export};
 pub use gate::{GateOptions, run as gate};
 pub use page::{PageOptions, run as page};
 pub use payments::{PaymentsOptions, run as payments};

@@ -277,7 +277,7 @@ pub fn refund(r: &Refund) -> Value {
     })
 }
 
-/// A payout. Its destination is shown in place, since bank accounts are no objects of their own here.
+/// A payout.
 pub fn payout(p: &Payout) -> Value {
     json!({
         "id": p.id.to_string(),

@@ -62,7 +62,7 @@ impl Place {
         }
     }
 
-    fn location(&self) -> Location {
+    pub(super) fn location(&self) -> Location {
         match &self.db {
             Some(db) => Location::Postgres { url: db.address(), connections: CONNECTIONS },
             None => Location::Sqlite(self.data_dir().join("paymentgate.db")),

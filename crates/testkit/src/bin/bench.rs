@@ -4,8 +4,8 @@ use clap::{Args, Parser, ValueEnum};
 use std::process::ExitCode;
 use std::time::Duration;
 use testkit::Kind;
-use testkit::bench::{DashboardOptions, GateOptions, PageOptions, PaymentsOptions};
-use testkit::bench::{dashboard, gate, page, payments};
+use testkit::bench::{DashboardOptions, ExportOptions, GateOptions, PageOptions, PaymentsOptions};
+use testkit::bench::{dashboard, export, gate, page, payments};
 
 /// Measures PaymentGate on this machine and says which goals are met.
 #[derive(Parser)]
@@ -19,6 +19,8 @@ enum Command {
     Page(Page),
     /// Figures of a year by day, asked for with different numbers of payments stored
     Dashboard(Dashboard),
+    /// The balance's whole history as CSV: its rows a second, the gateway's memory, and whether it adds up
+    Export(Export),
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -75,6 +77,16 @@ struct Dashboard {
     /// Payments stored, one run each
     #[arg(long, value_delimiter = ',', default_value = "10000,1000000", value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
     payments: Vec<u64>,
+}
+
+#[derive(Args)]
+struct Export {
+    /// Database to measure on
+    #[arg(long, value_enum, default_value = "both")]
+    engine: Engine,
+    /// Payments stored before
+    #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
+    payments: u64,
 }
 
 #[derive(Args)]
@@ -143,6 +155,10 @@ async fn measure(command: Command) -> anyhow::Result<bool> {
         Command::Dashboard(args) => {
             let options = DashboardOptions { engines: args.engine.kinds(), payments: args.payments };
             dashboard(&options).await
+        }
+        Command::Export(args) => {
+            let options = ExportOptions { engines: args.engine.kinds(), payments: args.payments };
+            export(&options).await
         }
     }
 }
