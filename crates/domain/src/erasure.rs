@@ -58,6 +58,8 @@ const FREE: &[&str] = &[
     "statement_descriptor_suffix",
     "text",
 ];
+/// Names of ours among them.
+const OURS: &[&str] = &["back", "fail", "pending", "success"];
 /// Objects nest no deeper than requests may.
 const MAX_DEPTH: usize = 64;
 /// Shorter texts stand in too much that is about something else.
@@ -145,6 +147,31 @@ impl Person {
         if value == before { text.to_owned() } else { value.to_string() }
     }
 
+    /// Somebody else's object as JSON: only texts in which the person is named.
+    pub fn erase_named(&self, text: &str) -> String {
+        let Some(mut value) = json(text) else { return text.to_owned() };
+        let before = value.clone();
+        self.visit_named(&mut value, MAX_DEPTH);
+        if value == before { text.to_owned() } else { value.to_string() }
+    }
+
+    fn visit_named(&self, value: &mut Value, depth: usize) {
+        let Some(depth) = depth.checked_sub(1) else { return };
+        match value {
+            Value::Array(items) => items.iter_mut().for_each(|item| self.visit_named(item, depth)),
+            Value::Object(fields) => {
+                for (name, field) in fields {
+                    if PERSONAL.contains(&name.as_str()) || FREE.contains(&name.as_str()) {
+                        self.visit_free(field, depth);
+                    } else {
+                        self.visit_named(field, depth);
+                    }
+                }
+            }
+            Value::String(_) | Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        }
+    }
+
     /// A signed request as JSON: all of it is the sender's words.
     pub fn erase_request(&self, text: &str) -> String {
         let Some(mut value) = json(text) else { return self.erase_free(text) };
@@ -203,10 +230,13 @@ impl Person {
             Value::Object(fields) => {
                 for (mut name, mut field) in std::mem::take(fields) {
                     self.visit_free(&mut field, depth);
-                    if self.is_named_in(&name) {
-                        let others = fields.keys().filter(|known| known.starts_with(ERASED)).count();
-                        name =
-                            if others == 0 { ERASED.to_owned() } else { format!("{ERASED} {}", others + 1) };
+                    if self.is_named_in(&name) && !OURS.contains(&name.as_str()) {
+                        ERASED.clone_into(&mut name);
+                        let mut n = 2;
+                        while fields.contains_key(&name) {
+                            name = format!("{ERASED} {n}");
+                            n += 1;
+                        }
                     }
                     fields.insert(name, field);
                 }

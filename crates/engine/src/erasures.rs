@@ -19,11 +19,11 @@ use domain::id::{Core, CustomerId, EventId, JobId, PaymentId, TypedId};
 use domain::payment::{self, CancellationReason};
 use domain::scope::Scope;
 use domain::site_checkout::Party;
-use domain::time::{MINUTE, Timestamp};
+use domain::time::MINUTE;
 use std::sync::Arc;
 use store::Tx;
 use store::erasures::{Content, Erasure, Unpaid};
-use store::jobs::{Job, JobKind};
+use store::jobs::{Job, JobKind, Kinds};
 
 /// Payments read at once, and in one run of the job; the next run goes on from there.
 const PAYMENTS_AT_ONCE: i64 = 50;
@@ -34,8 +34,10 @@ const METHODS_AT_ONCE: i64 = 20;
 const REPLIES_AT_ONCE: i64 = 200;
 /// When to look again whether what is at a provider, or on its way to the person's bank, has ended.
 const WAIT_US: i64 = MINUTE;
-/// After what cannot be erased as it is, and needs somebody to look.
-const FAULT_WAIT_US: i64 = 10 * MINUTE;
+/// The longest wait between two passes, as a multiple of the first.
+const WAIT_MOST: i64 = 60;
+/// How long a run keeps its job from other nodes.
+const CLAIM_US: i64 = 10 * MINUTE;
 /// How long a request that saw the customer before it was erased can go on: the time limits of PostgreSQL together.
 const LATE_US: i64 = 2 * MINUTE;
 
@@ -92,13 +94,13 @@ impl Engine {
                 scope,
                 texts: Some(self.vault.seal(&context(id), &texts)?),
                 reached: None,
+                again: false,
                 begun_at: now,
                 ended_at: None,
             },
         )?;
         let job = self.gateway_job(scope, JobKind::EraseCustomer, id.to_string());
         store::jobs::insert(tx, &Job { node: None, due_at: now, ..job })?;
-        tx.wake(store::Wake::Jobs);
         let (clock, created_at) =
             known.map_or((None, now), |(customer, _, _)| (customer.clock, customer.created_at));
         let at = self.object_time(tx, scope, clock)?;
@@ -110,22 +112,41 @@ impl Engine {
         Ok(true)
     }
 
-    /// Goes on with an erasure for as long as one run may take. What fails is stepped over, told of, and tried again.
-    pub(crate) async fn run_erasure(&self, job: &Job) -> Result<(), Error> {
+    /// Goes on with one erasure that is due. False if there is none.
+    pub async fn run_erasures(&self) -> Result<bool, Error> {
+        let engine = self.clone();
+        let claimed = self
+            .store
+            .write(move |tx| {
+                let now = engine.now();
+                let until = now.plus(CLAIM_US);
+                Ok::<_, Error>(store::jobs::claim(tx, engine.node, Kinds::Erasures, now, until, 1)?)
+            })
+            .await?;
+        let Some(job) = claimed.into_iter().next() else { return Ok(false) };
+        if let Err(error) = self.run_erasure(&job).await {
+            tracing::error!(customer = %job.object, ?error, "an erasure was broken off and will be tried again");
+        }
+        Ok(true)
+    }
+
+    /// One run: the events and replies first, then some payments, at the end of a pass what is left. What fails is told
+    /// of and stepped over, and so is what has not ended: another pass follows.
+    async fn run_erasure(&self, job: &Job) -> Result<(), Error> {
         let known = CustomerId::parse(&job.object);
         let id = known.ok_or_else(|| Error::Internal(format!("{} is no customer", job.object)))?;
-        let (job, scope) = (job.id, job.scope);
+        let (job_id, scope) = (job.id, job.scope);
         let erasure = self.store.read(move |tx| Ok::<_, Error>(store::erasures::get(tx, id)?)).await?;
         let Some((erasure, texts)) = erasure.and_then(|e| e.texts.clone().map(|texts| (e, texts))) else {
-            return self.store.write(move |tx| Ok::<_, Error>(store::jobs::delete(tx, job)?)).await;
+            return self.store.write(move |tx| Ok::<_, Error>(store::jobs::delete(tx, job_id)?)).await;
         };
         let texts: Vec<String> = serde_json::from_slice(&self.vault.open(&context(id), &texts)?)
             .map_err(|e| Error::Internal(format!("texts of a customer: {e}")))?;
         let run = Run { engine: self.clone(), scope, customer: id, person: Arc::new(Person::new(texts)) };
+        let mut ended = true;
         if erasure.reached.is_none() {
-            run.own().await?;
+            ended &= run.own().await;
         }
-        let mut faults = 0;
         let reached = erasure.reached;
         let found = self
             .store
@@ -133,31 +154,36 @@ impl Engine {
             .await?;
         let more = !found.is_empty();
         for payment in found {
-            faults += usize::from(!run.tried(payment.payment).await);
-            self.store.write(move |tx| Ok::<_, Error>(store::erasures::advance(tx, id, payment)?)).await?;
+            let whole = run.tried(payment.payment).await;
+            ended &= whole;
+            self.store
+                .write(move |tx| {
+                    store::erasures::advance(tx, id, payment)?;
+                    if whole { Ok(()) } else { Ok::<_, Error>(store::erasures::note_again(tx, id)?) }
+                })
+                .await?;
         }
-        let wait = if faults > 0 {
-            self.store.write(move |tx| Ok::<_, Error>(store::erasures::begin_again(tx, id)?)).await?;
-            FAULT_WAIT_US
-        } else if more {
-            0
-        } else if run.end(erasure.begun_at).await? {
-            return self.finish_erasure(id, job).await;
-        } else {
-            // What is erased by now must not wait in the log for what is not.
-            if let Err(error) = self.store.shed_log().await {
-                tracing::info!(?error, "the write-ahead log could not be emptied yet");
-            }
-            WAIT_US
-        };
+        if more {
+            return self.put_erasure_off(job_id, 0).await;
+        }
+        ended &= !erasure.again;
+        ended &= run.end().await?;
+        // One process has seen everything that was begun; on PostgreSQL another one may still be at it.
+        ended &= self.store.is_embedded() || self.now() >= erasure.begun_at.plus(LATE_US);
+        if ended {
+            return self.finish_erasure(id, job_id).await;
+        }
+        // What is erased by now must not wait in the log for what is not.
+        if let Err(error) = self.store.shed_log().await {
+            tracing::info!(?error, "the write-ahead log could not be emptied yet");
+        }
+        self.store.write(move |tx| Ok::<_, Error>(store::erasures::begin_again(tx, id)?)).await?;
+        self.put_erasure_off(job_id, WAIT_US.saturating_mul(job.tries.clamp(1, WAIT_MOST))).await
+    }
+
+    async fn put_erasure_off(&self, job: JobId, wait: i64) -> Result<(), Error> {
         let due = self.now().plus(wait);
-        self.store
-            .write(move |tx| {
-                store::jobs::put_off(tx, job, due, None)?;
-                tx.wake(store::Wake::Jobs);
-                Ok::<_, Error>(())
-            })
-            .await
+        self.store.write(move |tx| Ok::<_, Error>(store::jobs::put_off(tx, job, due, None)?)).await
     }
 
     /// Nothing in the tables names the person any more: now the log behind them, and at last by what they were known.
@@ -192,35 +218,36 @@ struct Run {
 }
 
 impl Run {
-    /// The customer's own events, the replies to requests, and the saved methods.
-    async fn own(&self) -> Result<(), Error> {
-        self.events(self.customer.core()).await?;
-        self.replies().await?;
-        self.methods().await
-    }
-
-    /// Whether a payment could be erased.
-    async fn tried(&self, id: PaymentId) -> bool {
-        match self.payment(id).await {
-            Ok(()) => true,
-            Err(error) => {
-                tracing::error!(payment = %id, ?error, "a payment of an erased customer could not be gone through");
-                false
-            }
+    /// The customer's own events, and the replies to requests. Whether all of them could be gone through.
+    async fn own(&self) -> bool {
+        let events = self.events(self.customer.core()).await;
+        let replies = self.replies().await;
+        for error in [events.err(), replies.err()].into_iter().flatten() {
+            tracing::error!(customer = %self.customer, ?error, "events or replies could not be gone through");
+            return false;
         }
+        true
     }
 
-    async fn payment(&self, id: PaymentId) -> Result<(), Error> {
+    /// Whether a payment is ended, and could be gone through.
+    async fn tried(&self, id: PaymentId) -> bool {
+        self.payment(id).await.unwrap_or_else(|error| {
+            tracing::error!(payment = %id, ?error, "a payment of an erased customer could not be gone through");
+            false
+        })
+    }
+
+    async fn payment(&self, id: PaymentId) -> Result<bool, Error> {
         let (engine, scope, customer, person) =
             (self.engine.clone(), self.scope, self.customer, self.person.clone());
-        let (person, objects) =
+        let Erased { person, objects, ended } =
             self.engine.store.write(move |tx| engine.erase_payment(tx, scope, customer, id, &person)).await?;
         // After its rows: an event that is written from now on is made from what is blank already.
         let known = Run { engine: self.engine.clone(), scope, customer, person: Arc::new(person) };
         for object in objects {
             known.events(object).await?;
         }
-        Ok(())
+        Ok(ended)
     }
 
     async fn methods(&self) -> Result<(), Error> {
@@ -290,11 +317,19 @@ impl Run {
             after.clone_from(&last.key);
             for known in page {
                 let edited = self.engine.edited_reply(scope, &known, |body| {
-                    let theirs =
-                        body.contains(&shown) || body.contains(&hex) || self.person.is_named_in(body);
-                    if theirs { self.person.erase_object(body) } else { body.to_owned() }
-                })?;
-                let Some(edited) = edited else { continue };
+                    // Somebody else's reply may name the person, and is theirs for the rest.
+                    let own = body.contains(&shown) || body.contains(&hex);
+                    if own { self.person.erase_object(body) } else { self.person.erase_named(body) }
+                });
+                let edited = match edited {
+                    Ok(Some(edited)) => edited,
+                    Ok(None) => continue,
+                    // Sealed under another key: nobody can read it, and it is removed within a day.
+                    Err(error) => {
+                        tracing::warn!(?error, "a stored reply could not be opened for an erasure");
+                        continue;
+                    }
+                };
                 self.engine
                     .store
                     .write(move |tx| Ok::<_, Error>(store::erasures::set_reply(tx, scope, &known, &edited)?))
@@ -303,35 +338,30 @@ impl Run {
         }
     }
 
-    /// What may have come or changed since its turn, and what Gate has without a payment. Whether nothing is left that
-    /// could bring the person back.
-    async fn end(&self, begun: Timestamp) -> Result<bool, Error> {
-        self.own().await?;
-        let customer = self.customer;
-        let unsettled = move |tx: &mut Tx<'_>| {
-            Ok::<_, Error>(store::erasures::unsettled(tx, customer, begun, PAYMENTS_AT_ONCE)?)
-        };
-        let mut whole = true;
-        for payment in self.engine.store.read(unsettled).await? {
-            whole &= self.tried(payment).await;
-        }
-        let unpaid =
-            self.engine.store.read(move |tx| Ok::<_, Error>(store::erasures::unpaid(tx, customer)?)).await?;
-        for transaction in unpaid {
-            whole &= self.unpaid(transaction).await?;
-        }
-        let (engine, person) = (self.engine.clone(), self.person.clone());
-        let open = self
+    /// The end of a pass: what Gate has without a payment, and, when no payment can need them any more, the saved methods.
+    /// Whether nothing is left that could bring the person back.
+    async fn end(&self) -> Result<bool, Error> {
+        let (customer, person) = (self.customer, self.person.clone());
+        // The rows first: an event that is written from now on is made from what is blank already.
+        let (unpaid, open) = self
             .engine
             .store
             .write(move |tx| {
                 store::erasures::rewrite_payer(tx, customer, &edit(&person))?;
-                Ok::<_, Error>(store::erasures::open_payments(tx, customer)?)
+                Ok::<_, Error>((
+                    store::erasures::unpaid(tx, customer)?,
+                    store::erasures::open_payments(tx, customer)?,
+                ))
             })
             .await?;
-        // One process has seen everything that was begun; on PostgreSQL another one may still be at it.
-        let late = !engine.store.is_embedded() && engine.now() < begun.plus(LATE_US);
-        Ok(whole && open == 0 && !late)
+        let mut ended = open == 0;
+        for transaction in unpaid {
+            ended &= self.unpaid(transaction).await?;
+        }
+        if open == 0 {
+            self.methods().await?;
+        }
+        Ok(ended)
     }
 
     /// A transaction of Gate without a payment; false while it is a payout under way, for which the bank needs the
@@ -370,8 +400,7 @@ impl Run {
 }
 
 impl Engine {
-    /// Ends a payment that nobody has paid, and blanks its rows. By what its payer is known, and the objects whose events
-    /// are about it.
+    /// Blanks a payment's rows, and ends it if nobody has paid it.
     fn erase_payment(
         &self,
         tx: &mut Tx<'_>,
@@ -379,10 +408,17 @@ impl Engine {
         customer: CustomerId,
         id: PaymentId,
         person: &Person,
-    ) -> Result<(Person, Vec<Core>), Error> {
-        let mut payment = payments::lock(tx, scope, id)?;
+    ) -> Result<Erased, Error> {
+        payments::lock(tx, scope, id)?;
         // What the payer said of themselves here may stand in other texts of this payment too.
         let person = person.clone().also(store::erasures::personal_texts(tx, id)?);
+        let methods = store::erasures::methods_of_payment(tx, id, customer)?;
+        for method in &methods {
+            store::erasures::blank_method(tx, *method)?;
+        }
+        store::erasures::rewrite_payment(tx, id, &edit(&person))?;
+        // Only now: the news of its end must not tell what was blanked.
+        let mut payment = payments::lock(tx, scope, id)?;
         let now = self.object_time(tx, scope, payment.clock)?;
         let waiting = payment.next_action.is_some().then_some(payment.latest_attempt).flatten();
         let reason = CancellationReason::RequestedByCustomer;
@@ -398,18 +434,26 @@ impl Engine {
         } else {
             self.call_off(tx, &Cause::default(), &payment, Some(reason), now)?;
         }
-        store::erasures::rewrite_payment(tx, id, &edit(&person))?;
         let mut objects = vec![id.core()];
         objects.extend(store::erasures::objects(tx, id)?);
-        let ended = store::payments::get(tx, scope, id)?.is_some_and(|p| !p.is_open());
+        let ended = !payments::lock(tx, scope, id)?.is_open();
         // What waits for an answer of the provider, or of the payer, may need its method once more.
-        let methods = if ended { store::erasures::methods_of_payment(tx, id, customer)? } else { Vec::new() };
-        for method in methods {
+        for method in methods.into_iter().filter(|_| ended) {
             store::erasures::delete_method(tx, method)?;
             objects.push(method);
         }
-        Ok((person, objects))
+        Ok(Erased { person, objects, ended })
     }
+}
+
+/// A payment whose rows are blank.
+struct Erased {
+    /// By what its payer is known.
+    person: Person,
+    /// The objects whose events are about it.
+    objects: Vec<Core>,
+    /// Nothing can come back to it.
+    ended: bool,
 }
 
 fn edit(person: &Person) -> impl Fn(Content, &str) -> Option<String> {

@@ -239,7 +239,7 @@ impl Engine {
             n: made,
             cause: if attempted.resent_from == Some(delivery.attempts) { "manual" } else { "automatic" }
                 .to_owned(),
-            url: attempted.url.clone(),
+            url: if erased { bare(&attempted.url) } else { attempted.url.clone() },
             started_at: attempted.started_at,
             duration_us: attempted.duration_us,
             status: attempted.result.as_ref().ok().map(|s| i64::from(*s)),
@@ -364,4 +364,9 @@ impl Engine {
         let delivery = self.delivery(scope, event, endpoint.id, DeliveryKind::V2);
         Ok(store::webhooks::insert_delivery(tx, &delivery)?)
     }
+}
+
+/// An address without its query.
+fn bare(url: &str) -> String {
+    url.split(['?', '#']).next().unwrap_or_default().to_owned()
 }

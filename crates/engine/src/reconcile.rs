@@ -9,7 +9,7 @@ use domain::id::{AttemptId, ClockId, RefundId, TypedId};
 use domain::limits::BULK_ROWS;
 use domain::time::{MICROS, MINUTE, Timestamp};
 use store::Tx;
-use store::jobs::{Job, JobKind};
+use store::jobs::{Job, JobKind, Kinds};
 
 /// A node that has not been seen for this long is gone, or cut off.
 const NODE_GONE_US: i64 = 10 * MICROS;
@@ -67,7 +67,8 @@ impl Engine {
             .write(move |tx| {
                 // Within the closure, which may run late: a claim that has ended already would be taken by others.
                 let now = engine.now();
-                Ok::<_, Error>(store::jobs::claim(tx, engine.node, now, now.plus(CLAIM_US), JOBS_AT_ONCE)?)
+                let (node, until) = (engine.node, now.plus(CLAIM_US));
+                Ok::<_, Error>(store::jobs::claim(tx, node, Kinds::Questions, now, until, JOBS_AT_ONCE)?)
             })
             .await?;
         let count = jobs.len();
@@ -86,9 +87,6 @@ impl Engine {
     }
 
     async fn run_job(&self, job: Job) -> Result<(), Error> {
-        if job.kind == JobKind::EraseCustomer {
-            return self.run_erasure(&job).await;
-        }
         self.carry_out(move |engine, tx| engine.question(tx, &job)).await.map(|_| ())
     }
 

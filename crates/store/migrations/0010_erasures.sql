@@ -1,5 +1,6 @@
 -- Customers that are being erased, or were. texts: sealed; by what the person is known, until nothing is left to look
--- through. payment, payment_at: the last payment that was looked through.
+-- through. payment, payment_at: the last payment that was looked through. again 1: this pass met something that was not
+-- ended or could not be read, so another one must follow.
 CREATE TABLE erasures (
     customer BYTEA PRIMARY KEY,
     merchant BYTEA NOT NULL,
@@ -7,6 +8,7 @@ CREATE TABLE erasures (
     texts BYTEA,
     payment BYTEA,
     payment_at BIGINT,
+    again BIGINT NOT NULL CHECK (again IN (0, 1)),
     begun_at BIGINT NOT NULL,
     ended_at BIGINT
 );

@@ -18,6 +18,8 @@ pub struct Erasure {
     pub texts: Option<Vec<u8>>,
     /// The last payment that was looked through.
     pub reached: Option<Reached>,
+    /// This pass met something that was not ended, or could not be read: another one must follow.
+    pub again: bool,
     pub begun_at: Timestamp,
     pub ended_at: Option<Timestamp>,
 }
@@ -29,7 +31,7 @@ pub struct Reached {
     pub created_at: Timestamp,
 }
 
-const COLUMNS: &str = "customer, merchant, live, texts, payment, payment_at, begun_at, ended_at";
+const COLUMNS: &str = "customer, merchant, live, texts, payment, payment_at, again, begun_at, ended_at";
 
 fn erasure(row: &mut Row<'_>) -> Result<Erasure, StoreError> {
     Ok(Erasure {
@@ -40,6 +42,7 @@ fn erasure(row: &mut Row<'_>) -> Result<Erasure, StoreError> {
             let (payment, at) = (row.next::<Option<PaymentId>>()?, row.next::<Option<Timestamp>>()?);
             payment.zip(at).map(|(payment, created_at)| Reached { payment, created_at })
         },
+        again: row.next()?,
         begun_at: row.next()?,
         ended_at: row.next()?,
     })
@@ -47,8 +50,8 @@ fn erasure(row: &mut Row<'_>) -> Result<Erasure, StoreError> {
 
 pub fn insert(tx: &mut Tx<'_>, e: &Erasure) -> Result<(), StoreError> {
     tx.execute(
-        "INSERT INTO erasures (customer, merchant, live, texts, payment, payment_at, begun_at, ended_at) \
-         VALUES (?1, ?2, ?3, ?4, NULL, NULL, ?5, NULL)",
+        "INSERT INTO erasures (customer, merchant, live, texts, payment, payment_at, again, begun_at, ended_at) \
+         VALUES (?1, ?2, ?3, ?4, NULL, NULL, 0, ?5, NULL)",
         params![e.customer, e.scope.merchant, e.scope.mode, e.texts, e.begun_at],
     )?;
     Ok(())
@@ -397,22 +400,6 @@ pub fn set_reply(tx: &mut Tx<'_>, scope: Scope, known: &StoredReply, reply: &[u8
     Ok(())
 }
 
-/// The customer's payments that may still change what is known of the payer: those that are not ended, and those that
-/// were made after `begun`, by a request that had looked before.
-pub fn unsettled(
-    tx: &mut Tx<'_>,
-    customer: CustomerId,
-    begun: Timestamp,
-    limit: i64,
-) -> Result<Vec<PaymentId>, StoreError> {
-    tx.all(
-        "SELECT id FROM payments WHERE customer = ?1 AND (id >= ?2 OR op_kind IS NOT NULL OR status IN \
-         ('requires_payment_method', 'requires_confirmation', 'requires_action', 'processing')) ORDER BY id LIMIT ?3",
-        params![customer, first_id(begun.plus(-MINUTE)), limit],
-        |row| row.next(),
-    )
-}
-
 /// How many of the customer's payments are not ended: what comes of them may bring the payer's words once more.
 pub fn open_payments(tx: &mut Tx<'_>, customer: CustomerId) -> Result<i64, StoreError> {
     tx.one(
@@ -423,12 +410,24 @@ pub fn open_payments(tx: &mut Tx<'_>, customer: CustomerId) -> Result<i64, Store
     )
 }
 
-/// Goes through the payments from the first one again.
+/// Notes that this pass is not the last one.
+pub fn note_again(tx: &mut Tx<'_>, customer: CustomerId) -> Result<(), StoreError> {
+    tx.execute("UPDATE erasures SET again = 1 WHERE customer = ?1", params![customer])?;
+    Ok(())
+}
+
+/// Begins another pass.
 pub fn begin_again(tx: &mut Tx<'_>, customer: CustomerId) -> Result<(), StoreError> {
     tx.execute(
-        "UPDATE erasures SET payment = NULL, payment_at = NULL WHERE customer = ?1",
+        "UPDATE erasures SET payment = NULL, payment_at = NULL, again = 0 WHERE customer = ?1",
         params![customer],
     )?;
+    Ok(())
+}
+
+/// Blanks what methods say of their holder.
+pub fn blank_method(tx: &mut Tx<'_>, method: Core) -> Result<(), StoreError> {
+    tx.execute("UPDATE payment_methods SET billing = '{}', metadata = '[]' WHERE id = ?1", params![method])?;
     Ok(())
 }
 

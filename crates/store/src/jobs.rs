@@ -22,6 +22,15 @@ text_enum! {
     }
 }
 
+/// Which jobs are claimed together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kinds {
+    /// What a provider is asked.
+    Questions,
+    /// Long work that must not hold them up.
+    Erasures,
+}
+
 #[derive(Clone, Debug)]
 pub struct Job {
     pub id: JobId,
@@ -118,14 +127,21 @@ pub fn put_off(
 pub fn claim(
     tx: &mut Tx<'_>,
     node: NodeId,
+    kinds: Kinds,
     now: Timestamp,
     until: Timestamp,
     limit: i64,
 ) -> Result<Vec<Job>, StoreError> {
+    let of_kind = match kinds {
+        Kinds::Questions => "<>",
+        Kinds::Erasures => "=",
+    };
     let ids: Vec<JobId> = tx.all(
-        "SELECT id FROM jobs WHERE clock IS NULL AND due_at <= ?1 AND claimed_until <= ?1 \
-         ORDER BY due_at, id LIMIT ?2 /* for update skip locked */",
-        params![now, limit],
+        &format!(
+            "SELECT id FROM jobs WHERE clock IS NULL AND due_at <= ?1 AND claimed_until <= ?1 AND kind {of_kind} ?2 \
+             ORDER BY due_at, id LIMIT ?3 /* for update skip locked */"
+        ),
+        params![now, JobKind::EraseCustomer.as_str(), limit],
         |r| r.next(),
     )?;
     let mut claimed = Vec::with_capacity(ids.len());

@@ -394,10 +394,10 @@ pub fn body(tx: &mut Tx<'_>, id: DeliveryId) -> Result<Option<Vec<u8>>, StoreErr
     tx.one("SELECT body FROM deliveries WHERE id = ?1", params![id], |r| r.next())
 }
 
+/// Whether a delivery has its bytes still; an erasure takes them. Locks the row, so that one waits for the other.
 pub fn has_body(tx: &mut Tx<'_>, id: DeliveryId) -> Result<bool, StoreError> {
-    let found = tx.opt("SELECT 1 FROM deliveries WHERE id = ?1 AND body IS NOT NULL", params![id], |r| {
-        r.next::<i64>()
-    })?;
+    let sql = select("1", "deliveries WHERE id = ?1 AND body IS NOT NULL /* for update */");
+    let found = tx.opt(&sql, params![id], |r| r.next::<i64>())?;
     Ok(found.is_some())
 }
 

@@ -200,7 +200,8 @@ impl TestApp {
             let jobs = self.engine.run_jobs().await.expect("jobs run");
             let due = self.engine.run_due(None, self.engine.now()).await.expect("due work runs");
             let advancing = self.engine.advance_clocks().await.expect("clocks advance");
-            if jobs + due == 0 && !advancing {
+            let erasing = self.engine.run_erasures().await.expect("erasures run");
+            if jobs + due == 0 && !advancing && !erasing {
                 return;
             }
         }
@@ -216,7 +217,7 @@ impl TestApp {
         let mut asked = 0;
         for _ in 0..1_000 {
             match self.engine.run_jobs().await.expect("jobs run") {
-                0 => return asked,
+                0 if !self.engine.run_erasures().await.expect("erasures run") => return asked,
                 jobs => asked += jobs,
             }
         }

@@ -164,6 +164,7 @@ fn start_loops(loops: &mut JoinSet<()>, engine: &Engine, courier: deliveries::Co
     let lag = courier.options.seal_lag;
     let up = upkeep::Upkeep { engine: engine.clone(), stop: stop.clone() };
     spawn(loops, "jobs", stop, &up, |up| async move { up.jobs().await });
+    spawn(loops, "erasures", stop, &up, |up| async move { up.erasures().await });
     spawn(loops, "due", stop, &up, |up| async move { up.due().await });
     spawn(loops, "challenges", stop, &up, |up| async move { up.challenges().await });
     spawn(loops, "clocks", stop, &up, |up| async move { up.clocks().await });

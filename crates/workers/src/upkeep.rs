@@ -43,6 +43,12 @@ impl Upkeep {
         .await;
     }
 
+    /// Erasures of customers: beside the jobs above, which must not wait for them.
+    pub async fn erasures(self) {
+        let step = |engine: Engine| async move { engine.run_erasures().await };
+        self.repeat("erasures", HALF_SECOND, None, step).await;
+    }
+
     /// Settlements and expiries of the wall clock.
     pub async fn due(self) {
         let step = |engine: Engine| async move { Ok(full(engine.run_due(None, engine.now()).await?)) };

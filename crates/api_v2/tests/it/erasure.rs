@@ -197,7 +197,9 @@ testkit::on_both_engines! {
     async fn words_of_ours_may_be_names(db) {
         let app = TestApp::start(&db).await;
         app.post("/v2/webhook_endpoints", &[("url", "http://127.0.0.1:9009/hook"), ("enabled_events[]", "*")]).await.expect(201);
-        for name in ["Test", "Card", "succeeded", "Visa", "automatic", "pi_", "payment_intent", "true", "eur"] {
+        let stranger = [("email", "s@example.org"), ("name", "Sam"), ("address[line1]", "A 1"), ("metadata[k]", "v")];
+        let stranger = app.post_once("stranger", "/v2/customers", &stranger).await;
+        for name in ["Test", "Card", "customer", "succeeded", "Visa", "automatic", "pi_", "payment_intent", "true", "eur"] {
             let form = [("name", name), ("address[line1]", "card"), ("address[line2]", "12"), ("phone", "4242")];
             let customer = id(&app.post_once(&format!("c-{name}"), "/v2/customers", &form).await.expect(201));
             let order = [("customer", customer.as_str()), ("metadata[price]", "12.00"), ("capture_method", "manual"), ("description", name)];
@@ -214,6 +216,9 @@ testkit::on_both_engines! {
             let again = app.post_once(&format!("p-{name}"), "/v2/payment_intents", &open).await.expect(201);
             assert_eq!((&again["object"], &again["status"]), (&json!("payment_intent"), &json!("requires_payment_method")), "{name}");
         }
+        // Replies to others are what they were, byte by byte.
+        let again = [("email", "s@example.org"), ("name", "Sam"), ("address[line1]", "A 1"), ("metadata[k]", "v")];
+        assert_eq!(app.post_once("stranger", "/v2/customers", &again).await.text, stranger.text);
         // Everything can still be read and sent.
         for list in ["events", "payment_intents", "charges", "customers", "refunds"] {
             let mut path = format!("/v2/{list}?limit=100");
@@ -232,26 +237,37 @@ testkit::on_both_engines! {
         // Debits stay under way until they are asked about.
         let app = TestApp::with(&db, testkit::AppOptions { settle_us: domain::time::HOUR, ..Default::default() }).await;
         let customer = id(&app.post("/v2/customers", &person()).await.expect(201));
-        let debit = [
-            ("amount", "900"), ("currency", "eur"), ("customer", &customer), ("confirm", "true"),
-            ("payment_method_types[]", "sepa_debit"), ("payment_method", "pm_sepa_debit_failure"),
-            ("metadata[note]", NAME),
-        ];
-        let debit = app.post("/v2/payment_intents", &debit).await.expect(201);
-        assert_eq!(debit["status"], "processing");
+        let mut debits = Vec::new();
+        for (iban, end) in [("AT321904300235473204", "succeeded"), ("AT861904300235473202", "canceled")] {
+            let account = [
+                ("type", "sepa_debit"), ("sepa_debit[iban]", iban), ("billing_details[name]", NAME),
+                ("billing_details[email]", EMAIL), ("billing_details[address][line1]", STREET),
+            ];
+            let account = id(&app.post("/v2/payment_methods", &account).await.expect(201));
+            let debit = [
+                ("amount", "900"), ("currency", "eur"), ("customer", &customer), ("confirm", "true"),
+                ("payment_method_types[]", "sepa_debit"), ("payment_method", &account), ("metadata[note]", NAME),
+            ];
+            let debit = app.post("/v2/payment_intents", &debit).await.expect(201);
+            assert_eq!(debit["status"], "processing");
+            debits.push((format!("/v2/payment_intents/{}", id(&debit)), account, end));
+        }
         app.delete(&format!("/v2/customers/{customer}")).await.expect(200);
         app.run_due().await;
         assert_gone(&db, &app, &logs).await;
-        let path = format!("/v2/payment_intents/{}", id(&debit));
-        assert_eq!(app.get(&path).await.expect(200)["status"], "processing");
-        // It comes back, and with it a form that nobody may fill in any more.
+        for (path, ..) in &debits {
+            assert_eq!(app.get(path).await.expect(200)["status"], "processing");
+        }
+        // One comes back, and with it a form that nobody may fill in any more.
         let engine = app.engine.clone();
         let later = engine.now();
         app.store.write(move |tx| tx.execute("UPDATE sandbox_charges SET settles_at = ?1", store::params![later])).await.expect("settled");
         app.run_waiting().await;
         app.run_waiting().await;
-        let ended = app.get(&path).await.expect(200);
-        assert_eq!(ended["status"], "canceled", "{ended}");
+        for (path, account, end) in &debits {
+            assert_eq!(app.get(path).await.expect(200)["status"], *end);
+            app.get(&format!("/v2/payment_methods/{account}")).await.expect(404);
+        }
         assert_gone(&db, &app, &logs).await;
         app.assert_books().await;
     }

@@ -1,5 +1,6 @@
 //! What a process leaves unfinished is taken up by its successor at once, wherever the death struck.
 
+use store::jobs::Kinds;
 use testkit::{AppOptions, TestApp};
 
 testkit::on_both_engines! {
@@ -12,7 +13,7 @@ testkit::on_both_engines! {
         let (node, now) = (app.engine.node, app.engine.now());
         let claimed = app.store.write(move |tx| {
             store::jobs::make_all_due(tx, now)?;
-            store::jobs::claim(tx, node, now, now.plus(120 * domain::time::MICROS), 100)
+            store::jobs::claim(tx, node, Kinds::Questions, now, now.plus(120 * domain::time::MICROS), 100)
         });
         assert_eq!(claimed.await.expect("claimed").len(), 1);
         app.engine.heartbeat().await.expect("a heartbeat");
