@@ -268,7 +268,9 @@ pub fn names(details: &Value, found: &mut Vec<String>) {
     let Value::Object(fields) = details else { return };
     for (name, field) in fields {
         match field {
-            Value::String(text) if NAMING.contains(&name.as_str()) => found.push(text.clone()),
+            Value::String(text) if NAMING.contains(&name.as_str()) && text != ERASED => {
+                found.push(text.clone())
+            }
             Value::Object(_) if matches!(name.as_str(), "address" | "shipping") => names(field, found),
             _ => {}
         }

@@ -222,7 +222,7 @@ impl Run {
     async fn own(&self) -> bool {
         let events = self.events(self.customer.core()).await;
         let replies = self.replies().await;
-        for error in [events.err(), replies.err()].into_iter().flatten() {
+        if let Err(error) = events.and(replies) {
             tracing::error!(customer = %self.customer, ?error, "events or replies could not be gone through");
             return false;
         }
