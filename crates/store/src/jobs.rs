@@ -31,6 +31,16 @@ pub enum Kinds {
     Erasures,
 }
 
+impl Kinds {
+    /// How their kind compares with that of erasures.
+    const fn comparison(self) -> &'static str {
+        match self {
+            Kinds::Questions => "<>",
+            Kinds::Erasures => "=",
+        }
+    }
+}
+
 #[derive(Clone, Debug)]
 pub struct Job {
     pub id: JobId,
@@ -132,10 +142,7 @@ pub fn claim(
     until: Timestamp,
     limit: i64,
 ) -> Result<Vec<Job>, StoreError> {
-    let of_kind = match kinds {
-        Kinds::Questions => "<>",
-        Kinds::Erasures => "=",
-    };
+    let of_kind = kinds.comparison();
     let ids: Vec<JobId> = tx.all(
         &format!(
             "SELECT id FROM jobs WHERE clock IS NULL AND due_at <= ?1 AND claimed_until <= ?1 AND kind {of_kind} ?2 \
@@ -216,9 +223,13 @@ pub fn adopt_orphans(
     )
 }
 
-/// Makes every job that waits for a later moment due now; how many. For tests, which need not wait.
-pub fn make_all_due(tx: &mut Tx<'_>, now: Timestamp) -> Result<u64, StoreError> {
-    tx.execute("UPDATE jobs SET due_at = ?1 WHERE due_at > ?1 AND clock IS NULL", params![now])
+/// Makes every job of these kinds that waits for a later moment due now; how many. For tests, which need not wait.
+pub fn make_all_due(tx: &mut Tx<'_>, kinds: Kinds, now: Timestamp) -> Result<u64, StoreError> {
+    let of_kind = kinds.comparison();
+    tx.execute(
+        &format!("UPDATE jobs SET due_at = ?1 WHERE due_at > ?1 AND clock IS NULL AND kind {of_kind} ?2"),
+        params![now, JobKind::EraseCustomer.as_str()],
+    )
 }
 
 /// Further ahead than nodes' clocks may differ.

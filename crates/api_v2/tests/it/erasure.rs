@@ -31,21 +31,26 @@ fn person() -> Vec<(&'static str, &'static str)> {
     ]
 }
 
+/// A receiver's answer that repeats what it was told.
+fn thanked(app: &TestApp, url: &str) -> Attempted {
+    Attempted {
+        url: url.to_owned(),
+        started_at: app.engine.now(),
+        duration_us: 1,
+        result: Ok(200),
+        response: Some(format!("thank you, {NAME}")),
+        resent_from: None,
+        retry_after: None,
+    }
+}
+
 /// Sends what is due to every endpoint, and has it answered with words of the payload.
 async fn deliver(app: &TestApp) {
     let render = testkit::event_renderer(app.urls.clone());
     for endpoint in app.engine.endpoints_with_due(100).await.expect("endpoints") {
         let claimed = app.engine.claim_deliveries(endpoint.id, 1_000, render.clone()).await.expect("claimed");
         for claimed in claimed {
-            let attempted = Attempted {
-                url: claimed.url.clone(),
-                started_at: app.engine.now(),
-                duration_us: 1,
-                result: Ok(200),
-                response: Some(format!("thank you, {NAME}")),
-                resent_from: None,
-                retry_after: None,
-            };
+            let attempted = thanked(app, &claimed.url);
             app.engine.settle_delivery(claimed.delivery.id, attempted, 0).await.expect("settled");
         }
     }
@@ -263,7 +268,7 @@ testkit::on_both_engines! {
         let later = engine.now();
         app.store.write(move |tx| tx.execute("UPDATE sandbox_charges SET settles_at = ?1", store::params![later])).await.expect("settled");
         app.run_waiting().await;
-        app.run_waiting().await;
+        app.run_erasures().await;
         for (path, account, end) in &debits {
             assert_eq!(app.get(path).await.expect(200)["status"], *end);
             app.get(&format!("/v2/payment_methods/{account}")).await.expect(404);
@@ -324,15 +329,7 @@ testkit::on_both_engines! {
         let claimed = app.engine.claim_deliveries(endpoint.id, 10, render).await.expect("claimed").remove(0);
         app.delete(&format!("/v2/customers/{customer}")).await.expect(200);
         app.run_due().await;
-        let attempted = Attempted {
-            url: claimed.url.clone(),
-            started_at: app.engine.now(),
-            duration_us: 1,
-            result: Ok(200),
-            response: Some(format!("thank you, {NAME}")),
-            resent_from: None,
-            retry_after: None,
-        };
+        let attempted = thanked(&app, &claimed.url);
         app.engine.settle_delivery(claimed.delivery.id, attempted, 0).await.expect("settled");
         assert!(!format!("{:?}", rows(&app).await).contains(NAME));
     }

@@ -53,7 +53,7 @@ impl Walk {
         let answer = self.app.delete(&path).await;
         self.note(format!("DELETE {path} -> {}", answer.status));
         same_erased(&answer, &customer)?;
-        self.app.run_waiting().await;
+        while self.app.engine.run_erasures().await.map_err(|e| format!("{e:?}"))? {}
         self.erased.insert(c);
         self.report.erased += 1;
         let theirs: Vec<usize> =

@@ -12,7 +12,7 @@ testkit::on_both_engines! {
         // The job is claimed, and the process dies before it has an answer.
         let (node, now) = (app.engine.node, app.engine.now());
         let claimed = app.store.write(move |tx| {
-            store::jobs::make_all_due(tx, now)?;
+            store::jobs::make_all_due(tx, Kinds::Questions, now)?;
             store::jobs::claim(tx, node, Kinds::Questions, now, now.plus(120 * domain::time::MICROS), 100)
         });
         assert_eq!(claimed.await.expect("claimed").len(), 1);
