@@ -144,8 +144,10 @@ impl Engine {
             .map_err(|e| Error::Internal(format!("texts of a customer: {e}")))?;
         let run = Run { engine: self.clone(), scope, customer: id, person: Arc::new(Person::new(texts)) };
         let mut ended = true;
-        if erasure.reached.is_none() {
-            ended &= run.own().await;
+        if erasure.reached.is_none() && !run.own().await {
+            ended = false;
+            // A pass may take many runs, and the last one must know.
+            self.store.write(move |tx| Ok::<_, Error>(store::erasures::note_again(tx, id)?)).await?;
         }
         let reached = erasure.reached;
         let found = self
